@@ -1,0 +1,53 @@
+# Every target works from a clean clone: the stamp files build .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help train test test-fast check format generated bench clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+train: $(VENV)/installed ## train on the bundled digits and print the test accuracy
+	$(BIN)/netdef train configs/digits/solver.yaml
+
+test: $(VENV)/installed-test ## run every test
+	$(BIN)/python -m pytest -q
+
+test-fast: $(VENV)/installed-test ## run the tests that are not marked slow
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: $(VENV)/installed-dev ## ruff (lint and format), mypy, generated files, the project's own nets
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m netdef.spec.schema --check schemas
+	$(BIN)/netdef lint configs
+
+format: $(VENV)/installed-dev ## format the sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generated: $(VENV)/installed ## write schemas/ from the declarations
+	$(BIN)/python -m netdef.spec.schema schemas
+
+bench: $(VENV)/installed ## images per second, beside PyTorch where it is installed
+	$(BIN)/python benchmarks/training.py
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python setup.cfg pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
