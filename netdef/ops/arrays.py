@@ -1,0 +1,93 @@
+"""Small helpers for kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def write_back(xp: Any, flat: Any, out: Any) -> None:
+    """Finish writing `out` through `flat = out.reshape(...)`.
+
+    A reshape is a view for every layout the planner uses by default; where the strides of `out` forbid one,
+    the values written to the copy are brought back.
+    """
+    if not xp.may_share_memory(flat, out):
+        out[...] = flat.reshape(out.shape)
+
+
+def ordered(work: Any, like: Any) -> Any:
+    """A view of a workspace of the shape of `like` whose axes lie in memory in the order of those of `like`.
+
+    The plan may store tensors with the batch last; loops over two arrays are long only where both agree.
+    """
+    if like.flags.c_contiguous:
+        return work
+    order = sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis]))
+    back = sorted(range(like.ndim), key=order.__getitem__)
+    return work.reshape([like.shape[axis] for axis in order]).transpose(back)
+
+
+def spread(values: Any, like: Any, axis: int) -> Any:
+    """A view of `values` that broadcasts against `like`, its axes standing for those from `axis` on."""
+    after = like.ndim - axis - values.ndim
+    return values.reshape((1,) * axis + values.shape + (1,) * after)
+
+
+def others(ndim: int, first: int, count: int = 1) -> tuple[int, ...]:
+    """All axes but the `count` from `first` on: those that a sum for each channel runs over."""
+    return tuple(axis for axis in range(ndim) if not first <= axis < first + count)
+
+
+def softmax(xp: Any, data: Any, axes: tuple[int, ...], peak: Any, output: Any) -> None:
+    """Softmax over `axes`; `peak` holds one number for each distribution (size 1 along `axes`).
+
+    The largest value is subtracted first, so that nothing overflows.  `output` may be `data`.
+    """
+    data.max(axis=axes, keepdims=True, out=peak)
+    xp.subtract(data, peak, out=output)
+    xp.exp(output, out=output)
+    output.sum(axis=axes, keepdims=True, out=peak)
+    xp.divide(output, peak, out=output)
+
+
+def choose(
+    xp: Any,
+    label: Any,
+    ignore: int | None,
+    axes: tuple[int, ...],
+    classes: Any,
+    chosen: Any,
+    ignored: Any,
+    column: Any,
+) -> None:
+    """Mark the class that each label names.
+
+    chosen (bool, the shape of the predictions): true at that class along `axes`, none if it is ignored;
+    ignored (bool, size 1 along `axes`): whether the label is `ignore`; None where all labels count.  Labels
+    are truncated, as in Caffe and MXNet.  classes (their number,) and column (as ignored) are workspaces.
+    Comparing with all classes needs no index arrays and works for any strides.
+
+    Raises `ValueError` for the first label that is no class.
+    """
+    classes.fill(1)
+    xp.cumsum(classes, out=classes)
+    xp.subtract(classes, 1, out=classes)  # 0, 1, 2, ...: an arange that allocates nothing
+    xp.copyto(column, label.reshape(column.shape))
+    xp.trunc(column, out=column)
+    if ignore is not None:
+        xp.equal(column, ignore, out=ignored)
+        xp.copyto(column, 0, where=ignored)
+    if column.size and not (column.min() >= 0 and column.max() < classes.size):
+        raise _bad_label(xp, label.reshape(column.shape), column, classes.size)
+    if ignore is not None:
+        xp.copyto(column, -1, where=ignored)
+    numbers = classes.reshape([size if axis in axes else 1 for axis, size in enumerate(chosen.shape)])
+    xp.equal(numbers, column, out=chosen)
+
+
+def _bad_label(xp: Any, label: Any, whole: Any, count: int) -> ValueError:
+    legal = (whole >= 0) & (whole < count)
+    place = tuple(int(axis) for axis in xp.argwhere(~legal)[0])
+    return ValueError(
+        f"label {label[place].item()} of sample {place[0]} is no class: there are {count}, 0 to {count - 1}"
+    )

@@ -1,0 +1,192 @@
+"""The operator contract.
+
+An operator is one class: attributes (`Field`s), the names of its tensors, a shape rule that may infer
+backwards, `forward` and `backward` kernels that write into buffers the plan owns, the workspaces they need
+and what they cost. An instance is the parsed, frozen attributes of a node and holds no arrays.
+
+The parameter names of `forward` and `backward` are the contract with the planner:
+
+* names of inputs, states, outputs and workspaces stand for arrays, `d<name>` for gradients; `args` and
+  `dargs` stand for the lists of an operator with any number of inputs;
+* what `backward` names is kept alive until then, and nothing else;
+* `xp` is the array module (numpy or CuPy), `train` whether the pass trains, `random` a
+  `numpy.random.Generator`.
+
+A kernel writes every element of its outputs, reads nothing that it does not name, allocates no array on the
+hot path and accepts any strides.  `None` stands for an input that the attributes leave out, a gradient nobody
+wants, a gradient that does not arrive, and a hidden output (one beyond `visible`) that nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from netdef.ops.fields import Declared, Int
+from netdef.ops.foreign import As
+from netdef.ops.shapes import Full, Shapes, prod
+
+INJECTED = ("xp", "train", "random")
+
+
+class Workspace(NamedTuple):
+    """Memory that a kernel needs while it runs; `dtype` is a numpy name or empty for that of the operator."""
+
+    shape: Full
+    dtype: str = ""
+
+
+def parameters(kernel: Callable[..., Any]) -> tuple[str, ...]:
+    """The parameter names of a kernel without `self`."""
+    code = kernel.__code__
+    return code.co_varnames[1 : code.co_argcount]
+
+
+def _no_kernel(self: Op) -> None:
+    """What stands for a kernel that an operator does not have."""
+    raise TypeError(f"{type(self).__name__} has no such kernel")
+
+
+class Op(Declared):
+    """Base of every operator; see the module's text for the contract."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("data",)
+    states: ClassVar[tuple[str, ...]] = ()
+    outputs: ClassVar[tuple[str, ...]] = ("output",)
+    #: how many of the outputs a user sees; the others carry facts from forward to backward
+    visible: ClassVar[int] = 1
+    #: names of the workspaces that `workspaces` may ask for
+    scratch: ClassVar[tuple[str, ...]] = ()
+    #: pairs (read, written) that may be one array, forward and backward
+    inplace: ClassVar[tuple[tuple[str, str], ...]] = ()
+    #: whether the operator takes any number of inputs `arg0`, `arg1`, ... (it then has an attribute
+    #: `num_args`)
+    variadic: ClassVar[bool] = False
+    #: arithmetic operations for each output element, for FLOP counts
+    work: ClassVar[int] = 1
+    #: MXNet's names for the operator, the usual one first; none: the class name
+    names: ClassVar[tuple[str, ...]] = ()
+    #: how ONNX says it: closed tables, tried in order
+    onnx: ClassVar[tuple[As, ...]] = ()
+    #: (attributes, input shapes) samples that the test harness runs
+    examples: ClassVar[tuple[tuple[dict[str, Any], dict[str, Full]], ...]] = ()
+
+    def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if abstract:
+            return
+        if not cls.__doc__:
+            raise TypeError(f"operator {cls.__name__} has no docstring")
+        tensors = {*cls.inputs, *cls.states, *cls.outputs, *cls.scratch, *(("args",) if cls.variadic else ())}
+        known = {*INJECTED, *tensors, *(f"d{name}" for name in tensors)}
+        for kernel in (cls.forward, cls.backward):
+            if unknown := set(parameters(kernel)) - known:
+                raise TypeError(f"{cls.__name__}.{kernel.__name__} names unknown tensors: {sorted(unknown)}")
+        for table in cls.onnx:
+            table.require_closed(cls.__name__, cls.fields)
+        if "names" not in vars(cls):
+            cls.names = (cls.__name__,)
+
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs that these attributes call for, without states."""
+        if self.variadic:
+            return tuple(f"arg{i}" for i in range(self.num_args))  # type: ignore[attr-defined]
+        return self.inputs
+
+    def state_names(self) -> tuple[str, ...]:
+        """The auxiliary states: inputs that a training pass may change and no gradient reaches."""
+        return self.states
+
+    def output_names(self) -> tuple[str, ...]:
+        return self.outputs
+
+    def visible_outputs(self) -> int:
+        return self.visible
+
+    def shape(self, s: Shapes) -> None:
+        """Merge what the attributes say about the shapes, in any direction; raises `ShapeError`."""
+        s.same(*self.input_names(), *self.output_names())
+
+    def types(self, t: Shapes) -> None:
+        """Merge what is known about the dtypes; by default all tensors have one."""
+        t.same(*self.input_names(), *self.state_names(), *self.output_names())
+
+    def view(self, train: bool) -> tuple[str, str] | None:
+        """The pair (input, output) when the output is the input's memory under another shape, and no kernel
+        runs.
+        """
+        return None
+
+    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        """The scratch memory that `forward` or `backward` needs for these complete shapes."""
+        return {}
+
+    def labels(self, s: Shapes) -> dict[str, int]:
+        """Inputs that hold class numbers, with the number of classes."""
+        return {}
+
+    def macs(self, s: Shapes) -> int:
+        """Multiply-accumulates of one forward pass, for operators that are sums of products."""
+        return 0
+
+    def flops(self, s: Shapes) -> int:
+        """Floating-point operations of one forward pass."""
+        return 2 * self.macs(s) + self.work * sum(
+            prod(s.full(name)) or 0 for name in self.output_names()[: self.visible_outputs()]
+        )
+
+    #: the kernels: each takes the tensors that its parameters name; without a `backward` no gradient passes
+    forward: Callable[..., None] = _no_kernel
+    backward: Callable[..., None] = _no_kernel
+
+
+class Variadic(Op, abstract=True):
+    """An operator with `num_args` inputs `arg0`, `arg1`, ...; kernels receive the list `args`."""
+
+    variadic = True
+    inputs = ()
+    num_args = Int(min=1, help="number of inputs; set by composition")
+
+
+class Backward:
+    """The gradient of an operator as a node of the graph: what it reads, what it writes and the kernel."""
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+        named = parameters(op.backward)
+        inputs, outputs = op.input_names(), op.output_names()
+        here: list[str] = []
+        there: list[str] = []
+        for name in named:
+            if name == "args":
+                here += inputs
+            elif name == "dargs":
+                there += (f"d{item}" for item in inputs)
+            elif name in inputs or name in op.state_names() or name in outputs or name[1:] in outputs:
+                here.append(name)
+            elif name[1:] in inputs:
+                there.append(name)
+        self.reads, self.writes = tuple(here), tuple(there)
+
+    @property
+    def wants_head(self) -> bool:
+        """Whether a gradient has to arrive; a loss operator makes its own (MXNet's rule)."""
+        return any(f"d{name}" in self.reads for name in self.op.output_names())
+
+
+def kernel_arguments(
+    op: Op, kernel: Callable[..., Any], arrays: dict[str, Any], injected: dict[str, Any]
+) -> Sequence[Any]:
+    """The positional arguments of a kernel, looked up by parameter name."""
+    lists = {
+        "args": [arrays.get(name) for name in op.input_names()],
+        "dargs": [arrays.get(f"d{name}") for name in op.input_names()],
+    }
+    return [
+        injected[name]
+        if name in injected
+        else lists[name]
+        if name in lists and op.variadic
+        else arrays.get(name)
+        for name in parameters(kernel)
+    ]

@@ -1,0 +1,341 @@
+"""Declared values: the one description of a name from which parsing, schemas and documentation follow.
+
+A class that derives from `Declared` lists its `Field`s as class attributes.  Operators (MXNet's attributes)
+and parameter messages (Caffe's fields) are both declared this way.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
+
+
+class BadValue(ValueError):
+    """A value that a field refuses.
+
+    `hint` says what would be legal, `path` leads to the part that is wrong.
+    """
+
+    def __init__(self, message: str, hint: str = "", path: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.path = message, hint, path
+
+
+def describe(value: Any) -> str:
+    """A value as a user would recognise it, shortened where it is long."""
+    names = {dict: "a mapping", list: "a list", bool: str(value).lower(), type(None): "nothing"}
+    text = names.get(type(value)) or repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Field:
+    """One declared value.
+
+    `default` is `REQUIRED` or the value when absent (`None`: unset, as a proto2 optional field).  `number` is
+    the protobuf field number, `repeated` whether it holds a list; in a spec a single value stands for a list
+    of one.
+    """
+
+    kind = "value"
+    name = ""
+
+    def __init__(
+        self, default: Any = REQUIRED, help: str = "", *, number: int = 0, repeated: bool = False
+    ) -> None:
+        self.default = () if repeated and default is REQUIRED else default
+        self.help, self.number, self.repeated = help, number, repeated
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: object, owner: type | None = None) -> Any:
+            """An instance of `Declared` holds the typed value under the field's name."""
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+    def parse(self, value: Any) -> Any:
+        """The typed value; raises `BadValue`."""
+        if not self.repeated:
+            return self.parse_one(value)
+        parsed = []
+        for index, item in enumerate(value if isinstance(value, (list, tuple)) else [value]):
+            try:
+                parsed.append(self.parse_one(item))
+            except BadValue as bad:
+                path = (index, *bad.path) if isinstance(value, (list, tuple)) else bad.path
+                raise BadValue(bad.message, bad.hint, path) from None
+        return tuple(parsed)
+
+    def parse_one(self, value: Any) -> Any:
+        raise BadValue(f"no value of kind {self.kind} is known")
+
+    def refuse(self, value: Any, expected: str) -> BadValue:
+        return BadValue(f"{self.name}: {describe(value)} is not {expected}", f"give {expected}")
+
+    def read(self, text: str) -> Any:
+        """The typed value of MXNet's string form of an attribute, such as `"(3, 3)"` or `"True"`."""
+        try:
+            return self.parse(ast.literal_eval(text.strip()))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return self.parse(text)
+
+    def text(self, value: Any) -> str:
+        """MXNet's string form of a typed value."""
+        return str(value)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema (2020-12) of this field."""
+        one = self.schema_one()
+        whole: dict[str, Any] = {"anyOf": [one, {"type": "array", "items": one}]} if self.repeated else one
+        if self.help:
+            whole = {**whole, "description": self.help}
+        if self.default not in (REQUIRED, None, ()):
+            whole = {
+                **whole,
+                "default": list(self.default) if isinstance(self.default, tuple) else self.default,
+            }
+        return whole
+
+    def schema_one(self) -> dict[str, Any]:
+        return {}
+
+
+class Number(Field):
+    """A number, optionally bounded: `min` and `max` are legal, `above` and `below` are not."""
+
+    def __init__(
+        self,
+        default: Any = REQUIRED,
+        help: str = "",
+        *,
+        min: float | None = None,
+        max: float | None = None,
+        above: float | None = None,
+        below: float | None = None,
+        number: int = 0,
+        repeated: bool = False,
+    ) -> None:
+        super().__init__(default, help, number=number, repeated=repeated)
+        self.bounds = {"minimum": min, "maximum": max, "exclusiveMinimum": above, "exclusiveMaximum": below}
+
+    def check_bounds(self, value: Any) -> Any:
+        low, high, above, below = self.bounds.values()
+        if low is not None and value < low:
+            raise BadValue(f"{self.name}: {value} is too small", f"at least {low}")
+        if high is not None and value > high:
+            raise BadValue(f"{self.name}: {value} is too large", f"at most {high}")
+        if above is not None and value <= above:
+            raise BadValue(f"{self.name}: {value} is too small", f"more than {above}")
+        if below is not None and value >= below:
+            raise BadValue(f"{self.name}: {value} is too large", f"less than {below}")
+        return value
+
+    def schema_one(self) -> dict[str, Any]:
+        return {"type": self.kind, **{key: bound for key, bound in self.bounds.items() if bound is not None}}
+
+
+class Int(Number):
+    """A whole number; within 64 bits, as in every format that netdef reads."""
+
+    kind = "integer"
+
+    def parse_one(self, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise self.refuse(value, "a whole number")
+        value = value.__index__()
+        if not -(2**63) <= value < 2**63:
+            raise BadValue(f"{self.name}: {describe(value)} does not fit in 64 bits", "give a smaller number")
+        return self.check_bounds(value)
+
+
+class Float(Number):
+    """A finite real number."""
+
+    kind = "number"
+
+    def parse_one(self, value: Any) -> float:
+        if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
+            raise self.refuse(value, "a number")
+        try:
+            value = float(value)
+        except OverflowError:
+            raise self.refuse(value, "a number that a float can hold") from None
+        if not math.isfinite(value):
+            raise BadValue(f"{self.name}: {value} is not finite", "give a finite number")
+        return self.check_bounds(value)
+
+
+class Bool(Field):
+    """True or false; MXNet code also writes 0 and 1."""
+
+    kind = "boolean"
+
+    def parse_one(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.refuse(value, "true or false")
+        return value
+
+    def read(self, text: str) -> bool:
+        words = {"true": True, "1": True, "false": False, "0": False}
+        return self.parse(words.get(text.strip().lower(), text))
+
+    def schema_one(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+class Str(Field):
+    """A text."""
+
+    kind = "string"
+
+    def parse_one(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise BadValue(f"{self.name}: {describe(value)} is not a text", "put it in quotes")
+        return value
+
+    def read(self, text: str) -> str:
+        return self.parse(text)
+
+    def schema_one(self) -> dict[str, Any]:
+        return {"type": "string"}
+
+
+class Enum(Field):
+    """One of a few words."""
+
+    kind = "enum"
+
+    def __init__(
+        self,
+        *choices: str,
+        default: Any = REQUIRED,
+        help: str = "",
+        number: int = 0,
+        repeated: bool = False,
+    ) -> None:
+        super().__init__(default, help, number=number, repeated=repeated)
+        self.choices = choices
+
+    def parse_one(self, value: Any) -> str:
+        if value not in self.choices:
+            legal = " or ".join(", ".join(self.choices).rsplit(", ", 1))
+            raise BadValue(f"{self.name}: {describe(value)} is not {legal}", f"give {legal}")
+        return value
+
+    def read(self, text: str) -> str:
+        return self.parse(text)
+
+    def schema_one(self) -> dict[str, Any]:
+        return {"enum": list(self.choices)}
+
+
+class Dims(Number):
+    """A tuple of whole numbers, one for each axis; an operator may take one number for all axes."""
+
+    kind = "integer"
+
+    def parse_one(self, value: Any) -> tuple[int, ...]:
+        items = value if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]
+        whole = Int()
+        whole.name = self.name
+        return tuple(self.check_bounds(whole.parse_one(item)) for item in items)
+
+    def text(self, value: Any) -> str:
+        return "(" + ", ".join(map(str, value)) + ("," if len(value) == 1 else "") + ")"
+
+    def schema_one(self) -> dict[str, Any]:
+        one = super().schema_one()
+        return {"anyOf": [one, {"type": "array", "items": one}]}
+
+
+class Floats(Field):
+    """A tuple of finite numbers, as the coefficients of a sum."""
+
+    kind = "numbers"
+
+    def parse_one(self, value: Any) -> tuple[float, ...]:
+        one = Float()
+        one.name = self.name
+        return tuple(one.parse_one(item) for item in (value if isinstance(value, (list, tuple)) else [value]))
+
+    def schema_one(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "number"}}
+
+
+class Declared:
+    """Frozen typed values of declared fields.
+
+    Raises `BadValue` at construction for an unknown name, a missing required one or a value that its field
+    refuses. `None` for a field that may be unset leaves it unset. `given` holds the names that were set,
+    which proto2 messages need to tell "unset" from "set to the default".
+    """
+
+    fields: ClassVar[dict[str, Field]] = {}
+    given: frozenset[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+        cls.fields = {**cls.fields, **own}
+
+    def __init__(self, **values: Any) -> None:
+        set_value = object.__setattr__
+        values = {
+            name: value for name, value in values.items() if value is not None or not self._may_be_unset(name)
+        }
+        for name in values.keys() - self.fields.keys():
+            raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
+        for name, field in self.fields.items():
+            if name not in values:
+                if field.required:
+                    raise BadValue(f"{type(self).__name__} needs {name}", field.help)
+                set_value(self, name, field.default)
+            elif isinstance(values[name], str):
+                set_value(self, name, field.read(values[name]))
+            else:
+                set_value(self, name, field.parse(values[name]))
+        set_value(self, "given", frozenset(values))
+
+    @classmethod
+    def _may_be_unset(cls, name: str) -> bool:
+        return name in cls.fields and cls.fields[name].default is None
+
+    @classmethod
+    def trusted(cls, values: Mapping[str, Any]) -> Any:
+        """An instance from values that were parsed before;
+
+        What is absent takes its default (`None` if required).
+        """
+        self = cls.__new__(cls)
+        for name, field in cls.fields.items():
+            default = None if field.required else field.default
+            object.__setattr__(self, name, values.get(name, default))
+        object.__setattr__(self, "given", frozenset(values))
+        return self
+
+    def values(self) -> dict[str, Any]:
+        """The typed values by name, in the order of declaration."""
+        return {name: getattr(self, name) for name in self.fields}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen; {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(self.values().items())))
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields if name in self.given)
+        return f"{type(self).__name__}({listed})"
