@@ -1,0 +1,118 @@
+"""Local response normalisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from netdef.ops import windows
+from netdef.ops.base import Op, Workspace
+from netdef.ops.fields import Enum, Float, Int
+from netdef.ops.foreign import As, Fixed, To
+from netdef.ops.shapes import Full, ShapeError, Shapes
+
+ACROSS_CHANNELS, WITHIN_CHANNEL = "ACROSS_CHANNELS", "WITHIN_CHANNEL"
+
+
+class LRN(Op):
+    """Divide every element by a power of its neighbours' squares (Krizhevsky et al. 2012).
+
+    output = data * scale ** -beta, all of the shape of data (N, C, S...):
+
+    * ACROSS_CHANNELS (MXNet): scale = knorm + alpha / nsize * (sum of data ** 2 over `nsize` channels around)
+    * WITHIN_CHANNEL (added from Caffe): scale = 1 + alpha * (mean of data ** 2 over `nsize` positions around,
+      along every spatial axis); `knorm` is not used
+
+    Beyond the edges data counts as 0, and the windows keep their size.  The gradient is exact.
+    """
+
+    nsize = Int(min=1, help="width of the window, an odd number")
+    alpha = Float(1e-4, "factor of the squares")
+    beta = Float(0.75, "exponent")
+    knorm = Float(2.0, "added to the squares; not used within a channel")
+    norm_region = Enum(
+        ACROSS_CHANNELS, WITHIN_CHANNEL, default=ACROSS_CHANNELS, help="where an element's neighbours are"
+    )
+
+    outputs = ("output", "scale")
+    scratch = ("values", "sums", "partial")
+    inplace = (("data", "output"), ("doutput", "ddata"))
+    onnx = (
+        As(
+            "LRN",
+            nsize="size",
+            alpha="alpha",
+            beta="beta",
+            knorm=To("bias", absent=1.0),
+            norm_region=Fixed(ACROSS_CHANNELS),
+        ),
+    )
+    examples = (
+        ({"nsize": 3, "alpha": 0.5}, {"data": (2, 5, 3, 2)}),
+        ({"nsize": 5, "alpha": 1.0, "beta": 0.5, "knorm": 1.0}, {"data": (2, 3)}),
+        ({"nsize": 3, "alpha": 2.0, "norm_region": WITHIN_CHANNEL}, {"data": (2, 2, 4, 5)}),
+        ({"nsize": 5, "alpha": 2.0, "beta": 1.0, "norm_region": WITHIN_CHANNEL}, {"data": (2, 2, 3)}),
+    )
+
+    @property
+    def _first(self) -> int:
+        """The first axis that windows lie along."""
+        return 1 if self.norm_region == ACROSS_CHANNELS else 2
+
+    def shape(self, s: Shapes) -> None:
+        if self.nsize % 2 == 0:
+            raise ShapeError(
+                f"a window of {self.nsize} has no centre",
+                attribute="nsize",
+                hint=f"{self.nsize - 1} or {self.nsize + 1} would do",
+            )
+        meaning = "(batch, channels, ...)" if self._first == 1 else "(batch, channels, spatial axes...)"
+        s.rank("data", self._first + 1, meaning)
+        s.same("data", "output", "scale")
+
+    def _axes(self, data: Full) -> tuple[windows.Axis, ...]:
+        sizes = data[1:2] if self.norm_region == ACROSS_CHANNELS else data[2:]
+        return windows.windows(len(sizes), (self.nsize,), pad=(self.nsize // 2,)).on(sizes)
+
+    def _factor(self, axes: Sequence[windows.Axis]) -> float:
+        factor: float = self.alpha / self.nsize ** len(axes)
+        return factor
+
+    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        data = s.full("data")
+        partial = sum(math.prod(shape) for shape in windows.between(self._axes(data), data, self._first))
+        return {"values": Workspace(data), "sums": Workspace(data), "partial": Workspace((partial,))}
+
+    def flops(self, s: Shapes) -> int:
+        data = s.full("data")
+        each: int = self.nsize * len(self._axes(data)) + 5
+        return math.prod(data) * each
+
+    def forward(
+        self, xp: Any, data: Any, output: Any, scale: Any, values: Any, sums: Any, partial: Any
+    ) -> None:
+        axes = self._axes(data.shape)
+        scale = sums if scale is None else scale
+        xp.multiply(data, data, out=values)
+        windows.reduce(xp, xp.add, 0, values, axes, self._first, scale, partial)
+        xp.multiply(scale, self._factor(axes), out=scale)
+        xp.add(scale, self.knorm if self.norm_region == ACROSS_CHANNELS else 1.0, out=scale)
+        xp.power(scale, -self.beta, out=values)
+        xp.multiply(data, values, out=output)
+
+    def backward(
+        self, xp: Any, doutput: Any, data: Any, scale: Any, ddata: Any, values: Any, sums: Any, partial: Any
+    ) -> None:
+        if ddata is None:
+            return
+        axes = self._axes(data.shape)
+        xp.power(scale, -self.beta, out=values)
+        xp.multiply(doutput, values, out=ddata)
+        # What reaches an element through the scales it is part of; the window is symmetric, its own adjoint.
+        xp.multiply(ddata, data, out=values)
+        xp.divide(values, scale, out=values)
+        windows.reduce(xp, xp.add, 0, values, axes, self._first, sums, partial)
+        xp.multiply(sums, data, out=sums)
+        xp.multiply(sums, 2 * self._factor(axes) * self.beta, out=sums)
+        xp.subtract(ddata, sums, out=ddata)

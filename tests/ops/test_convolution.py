@@ -1,0 +1,295 @@
+"""Convolution against loops written from the definition."""
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netdef.ops import convolution
+from netdef.ops.base import kernel_arguments
+from netdef.ops.convolution import Convolution
+from netdef.ops.shapes import ShapeError, Shapes
+
+
+def products(data, weight, stride, pad, dilate, groups):
+    """Every product in a convolution: the places of an element of the output, the data and the weight."""
+    rank = data.ndim - 2
+    reach = [d * (k - 1) + 1 for d, k in zip(dilate, weight.shape[2:])]
+    counts = [(n + 2 * p - r) // s + 1 for n, p, r, s in zip(data.shape[2:], pad, reach, stride)]
+    filters, per_group = weight.shape[:2]
+    for image, out, inner in itertools.product(range(data.shape[0]), range(filters), range(per_group)):
+        channel = out // (filters // groups) * per_group + inner
+        for window in itertools.product(*map(range, counts)):
+            for tap in itertools.product(*map(range, weight.shape[2:])):
+                place = tuple(window[a] * stride[a] - pad[a] + tap[a] * dilate[a] for a in range(rank))
+                if all(0 <= x < n for x, n in zip(place, data.shape[2:])):
+                    yield (image, out, *window), (image, channel, *place), (out, inner, *tap)
+
+
+def check(run, stride, pad, dilate, groups):
+    """Compare a run's output and gradients with the sums of products."""
+    data, weight = run.arrays["data"], run.arrays["weight"]
+    output = run.forward()["output"]
+    heads = run.head_gradients()
+    upper = heads["doutput"]
+    gradients = run.backward(heads)
+    expected = {
+        "output": np.zeros(output.shape),
+        "ddata": np.zeros(data.shape),
+        "dweight": np.zeros(weight.shape),
+    }
+    for above, below, factor in products(data, weight, stride, pad, dilate, groups):
+        expected["output"][above] += data[below] * weight[factor]
+        expected["ddata"][below] += upper[above] * weight[factor]
+        expected["dweight"][factor] += upper[above] * data[below]
+    if "bias" in run.arrays:
+        expected["dbias"] = np.zeros(weight.shape[0])
+        for place in np.ndindex(*output.shape):
+            expected["output"][place] += run.arrays["bias"][place[1]]
+            expected["dbias"][place[1]] += upper[place]
+    for name, values in expected.items():
+        np.testing.assert_allclose({"output": output, **gradients}[name], values, rtol=1e-11, atol=1e-11)
+
+
+#: kernel, stride, pad, dilate, groups, data
+CASES = [
+    ((3, 3), (1, 1), (0, 0), (1, 1), 1, (2, 3, 5, 4)),
+    ((5, 5), (1, 1), (2, 2), (1, 1), 1, (2, 2, 4, 4)),
+    ((3, 2), (2, 1), (1, 2), (1, 2), 2, (2, 4, 5, 4)),
+    ((2, 3), (3, 2), (0, 1), (2, 1), 1, (3, 2, 6, 5)),
+    ((1, 1), (1, 1), (0, 0), (1, 1), 1, (3, 4, 3, 2)),
+    ((1, 1), (1, 1), (0, 0), (1, 1), 2, (2, 4, 3, 2)),
+    ((1, 1), (2, 2), (0, 0), (1, 1), 1, (2, 3, 4, 5)),
+    ((1, 1), (1, 1), (1, 0), (1, 1), 1, (2, 2, 3, 3)),
+    ((3, 3), (1, 1), (1, 1), (1, 1), 4, (2, 4, 4, 4)),
+    ((4, 4), (1, 1), (0, 0), (1, 1), 1, (2, 3, 4, 4)),
+    ((2, 2), (3, 3), (0, 0), (1, 1), 1, (1, 1, 6, 6)),
+    ((2,), (1,), (1,), (1,), 1, (3, 2, 5)),
+    ((3,), (2,), (0,), (2,), 2, (2, 2, 8)),
+    ((2, 1, 2), (1, 2, 1), (1, 0, 0), (1, 1, 2), 1, (2, 2, 3, 3, 3)),
+    ((1, 2, 1, 2), (1, 1, 1, 1), (0, 0, 0, 1), (1, 1, 1, 1), 1, (1, 2, 2, 2, 2, 2)),
+]
+
+
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_sums_of_products(case, layout, kernels):
+    """Output and gradients over 1 to 4 spatial axes, in any memory layout."""
+    kernel, stride, pad, dilate, groups, data = case
+    op = Convolution(kernel=kernel, stride=stride, pad=pad, dilate=dilate, num_group=groups, num_filter=4)
+
+    check(kernels(op, {"data": data}, layout=layout), stride, pad, dilate, groups)
+
+
+@pytest.mark.parametrize("block", [1, 200, 10**6])
+def test_pieces_of_any_size(block, kernels, monkeypatch):
+    """Slabs and blocks that do not divide the batch and the rows evenly, single images and rows included."""
+    monkeypatch.setattr(convolution, "BLOCK", block)
+    monkeypatch.setattr(convolution, "SLAB", 1)
+    monkeypatch.setattr(convolution, "FEW", 2)
+    monkeypatch.setattr(convolution, "MANY", 2)
+    op = Convolution(kernel=(3, 3), pad=(1, 1), num_filter=4, num_group=2)
+
+    check(kernels(op, {"data": (5, 2, 7, 4)}), (1, 1), (1, 1), (1, 1), 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(drawn=st.data())
+def test_any_attributes(drawn, kernels):
+    """Attributes drawn at random, as far as a window fits."""
+    draw = drawn.draw
+    rank = draw(st.integers(1, 2))
+
+    def numbers(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(rank))
+
+    kernel, stride, pad, dilate = numbers(1, 3), numbers(1, 3), numbers(0, 2), numbers(1, 2)
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for d, k, p in zip(dilate, kernel, pad)]
+    sizes = tuple(low + draw(st.integers(0, 3)) for low in least)
+    groups = draw(st.sampled_from((1, 2)))
+    op = Convolution(
+        kernel=kernel, stride=stride, pad=pad, dilate=dilate, num_group=groups, num_filter=2, no_bias=True
+    )
+
+    check(kernels(op, {"data": (2, 2, *sizes)}), stride, pad, dilate, groups)
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(0, (3, 4, 4)), (2, (2, 2, 3, 4, 4)), (-3, (2, 2, 3, 4, 4))])
+@pytest.mark.parametrize("layout", ["C", "gaps"])
+def test_axis_of_the_channels(axis, shape, layout, kernels):
+    """All axes before the channels are batch axes: the same numbers as with one."""
+    op = Convolution(kernel=(3, 2), num_filter=2, axis=axis)
+    run = kernels(op, {"data": shape}, layout=layout)
+    plain = kernels(
+        Convolution(kernel=(3, 2), num_filter=2), {"data": (int(np.prod(shape[:-3])), *shape[-3:])}
+    )
+    for name, array in plain.arrays.items():
+        array[...] = run.arrays[name].reshape(array.shape)
+    heads = run.head_gradients()
+
+    output, expected = run.forward()["output"], plain.forward()["output"]
+    assert output.shape == (*shape[:-3], 2, 2, 3)
+    np.testing.assert_allclose(output.reshape(expected.shape), expected, rtol=1e-12)
+    gradients, others = (
+        run.backward(heads),
+        plain.backward({"doutput": heads["doutput"].reshape(expected.shape)}),
+    )
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient.reshape(others[name].shape), others[name], rtol=1e-12, atol=1e-12)
+
+
+def test_no_spatial_axes(kernels):
+    """With no spatial axes it is a fully connected layer, as in Caffe."""
+    run = kernels(Convolution(kernel=(), num_filter=3), {"data": (4, 5)})
+
+    expected = run.arrays["data"] @ run.arrays["weight"].T + run.arrays["bias"]
+    np.testing.assert_allclose(run.forward()["output"], expected, rtol=1e-12)
+
+
+def test_an_empty_batch(kernels):
+    """No images give no output, and gradients of the parameters that are zero."""
+    for kernel in ((3, 3), (1, 1)):
+        run = kernels(Convolution(kernel=kernel, num_filter=2), {"data": (0, 3, 4, 4)})
+        assert run.forward()["output"].shape == (0, 2, 5 - kernel[0], 5 - kernel[0])
+        gradients = run.backward()
+        assert not gradients["dweight"].any()
+        assert not gradients["dbias"].any()
+
+
+@pytest.mark.parametrize(
+    ("filters", "kernel", "data"),
+    [(20, (5, 5), (64, 1, 28, 28)), (50, (5, 5), (64, 20, 12, 12))],
+    ids=["conv1", "conv2"],
+)
+def test_lenet_allocates_no_array(filters, kernel, data, kernels):
+    """A pass takes next to nothing beyond the plan's buffers; numpy's iterators buffer 8192 elements."""
+    op = Convolution(kernel=kernel, num_filter=filters)
+    run = kernels(op, {"data": data}, "float32")
+    run.forward()
+    gradients, heads = {name: run.empty(name) for name in run.step.writes}, run.head_gradients()
+    calls = []
+    for kernel_, backward in ((op.forward, False), (op.backward, True)):
+        spaces = {
+            name: np.zeros(space.shape, "float32")
+            for name, space in op.workspaces(run.shapes, backward).items()
+        }
+        arrays = {**run.arrays, **heads, **gradients, **spaces}
+        calls.append((kernel_, kernel_arguments(op, kernel_, arrays, {"xp": np})))
+
+    tracemalloc.start()
+    try:
+        for kernel_, arguments in calls:
+            kernel_(*arguments)
+        numpys = tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)
+        left = sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([numpys]).traces)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert left == 0
+    assert peak < 3 * 8192 * 4 + 8 * 1024  # three operands of an addition, and the views as Python objects
+
+
+# -- shapes ------------------------------------------------
+
+
+def inferred(op, **known):
+    """What the shape rule learns from some shapes."""
+    shapes = Shapes({name: known.get(name) for name in (*op.input_names(), "output")})
+    op.shape(shapes)
+    return shapes.known
+
+
+def test_shapes_forwards():
+    """One number stands for every spatial axis; the sizes are rounded down."""
+    op = Convolution(kernel=3, num_filter=8, stride=2, pad=1, num_group=2)
+
+    assert inferred(op, data=(4, 6, 10, 7)) == {
+        "data": (4, 6, 10, 7),
+        "weight": (8, 3, 3, 3),
+        "bias": (8,),
+        "output": (4, 8, 5, 4),
+    }
+
+
+def test_shapes_backwards():
+    """The batch follows from the output, and the spatial sizes where the stride is 1 (as in MXNet)."""
+    op = Convolution(kernel=(3, 3), num_filter=8, stride=(1, 2), pad=(0, 1))
+
+    known = inferred(op, data=(None, 3, None, None), output=(4, None, 5, 6))
+    assert known["data"] == (4, 3, 7, None)
+    assert known["output"] == (4, 8, 5, 6)
+    assert inferred(op)["bias"] == (8,)
+    assert inferred(op, data=(4, None, 9, 9))["weight"] == (8, None, 3, 3)
+
+
+def test_string_attributes():
+    """MXNet's string forms, empty tuples and all."""
+    op = Convolution(kernel="(3, 3)", num_filter="2", stride="()", no_bias="True")
+
+    assert op.input_names() == ("data", "weight")
+    assert inferred(op, data=(1, 1, 5, 5))["output"] == (1, 2, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "data", "kind", "attribute", "message"),
+    [
+        ({"kernel": 5}, (1, 1, 4, 4), "kernel-larger-than-padded-input", "kernel", "kernel 5x5 does not fit"),
+        (
+            {"kernel": 3, "num_group": 2},
+            (1, 3, 4, 4),
+            "group-not-dividing-channels",
+            "num_group",
+            "2 groups do not divide 3 channels",
+        ),
+        (
+            {"kernel": 3, "num_group": 3},
+            None,
+            "group-not-dividing-channels",
+            "num_group",
+            "3 groups do not divide 4 filters",
+        ),
+        (
+            {"kernel": 3, "stride": (1, 1, 1)},
+            (1, 3, 4, 4),
+            "shape-mismatch",
+            "stride",
+            "stride has 3 numbers",
+        ),
+        (
+            {"kernel": ()},
+            (1, 3, 4, 4),
+            "shape-mismatch",
+            "kernel",
+            "kernel is missing, but data has 2 spatial axes",
+        ),
+        ({"kernel": 3, "axis": 5}, (1, 3, 4, 4), "shape-mismatch", "axis", "axis 5 is out of range"),
+        ({"kernel": 3}, (1, 0, 4, 4), "shape-mismatch", "", "data has no channels"),
+    ],
+)
+def test_what_is_refused(attributes, data, kind, attribute, message):
+    """Each wrong attribute is named with the numbers that make it wrong."""
+    with pytest.raises(ShapeError, match=message) as caught:
+        inferred(Convolution(num_filter=4, **attributes), data=data)
+
+    assert (caught.value.kind, caught.value.attribute) == (kind, attribute)
+
+
+def test_a_weight_of_another_shape_is_refused():
+    """The message has both shapes."""
+    with pytest.raises(ShapeError, match=r"weight is 4x3x5x5, but .* 4x3x3x3") as caught:
+        inferred(Convolution(kernel=(3, 3), num_filter=4), data=(1, 3, 8, 8), weight=(4, 3, 5, 5))
+
+    assert caught.value.tensor == "weight"
+
+
+def test_multiply_accumulates():
+    """conv1 of AlexNet: 55 x 55 windows of 3 x 11 x 11, 96 filters; groups divide the work."""
+    op = Convolution(kernel=(11, 11), stride=(4, 4), num_filter=96)
+    shapes = Shapes({"data": (1, 3, 227, 227), "weight": None, "bias": None, "output": None})
+    op.shape(shapes)
+    assert op.macs(shapes) == 55 * 55 * 96 * 3 * 11 * 11
+    assert op.flops(shapes) == 2 * op.macs(shapes) + 55 * 55 * 96

@@ -1,0 +1,283 @@
+"""Pooling against loops written from the definition."""
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netdef.ops.base import kernel_arguments
+from netdef.ops.pooling import Pooling
+from netdef.ops.shapes import ShapeError, Shapes
+
+LOWEST = np.finfo("float32").min
+
+
+def windows_of(window, kernel, stride, pad, sizes):
+    """The places of one window that lie on the input, and the volumes that an average may divide by."""
+    spans = [range(o * s - p, o * s - p + k) for o, k, s, p in zip(window, kernel, stride, pad)]
+    clipped = [[x for x in span if x < n + p] for span, n, p in zip(spans, sizes, pad)]
+    places = [p for p in itertools.product(*spans) if all(0 <= x < n for x, n in zip(p, sizes))]
+    return places, int(np.prod([len(span) for span in clipped])), len(places)
+
+
+def expected_of(run, kernel, stride, pad, upper):
+    """Output and gradient, one window after the other."""
+    op, data = run.op, run.arrays["data"]
+    output, ddata = np.zeros(upper.shape), np.zeros(data.shape)
+    for place in np.ndindex(*upper.shape):
+        image, window = place[:2], place[2:]
+        places, padded, plain = windows_of(window, kernel, stride, pad, data.shape[2:])
+        values = [data[image + p] for p in places]
+        if op.pool_type == "max":
+            best = max(values, default=np.finfo(data.dtype).min)
+            output[place] = best
+            if places:
+                ddata[image + places[values.index(best)]] += upper[place]
+            continue
+        divisor = 1 if op.pool_type == "sum" else max(1, padded if op.count_include_pad else plain)
+        output[place] = sum(values) / divisor
+        for p in places:
+            ddata[image + p] += upper[place] / divisor
+    return output, ddata
+
+
+def check(run, kernel, stride, pad):
+    """Compare a run with the loops."""
+    heads = run.head_gradients()
+    output = run.forward()["output"]
+    ddata = run.backward(heads)["ddata"]
+    values, gradient = expected_of(run, kernel, stride, pad, heads["doutput"])
+    np.testing.assert_allclose(output, values, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ddata, gradient, rtol=1e-12, atol=1e-12)
+
+
+#: kernel, stride, pad, data
+CASES = [
+    ((2, 2), (2, 2), (0, 0), (2, 2, 4, 6)),
+    ((2, 2), (2, 2), (0, 0), (2, 2, 5, 5)),
+    ((3, 3), (2, 2), (1, 1), (2, 1, 6, 7)),
+    ((2, 3), (1, 3), (1, 2), (1, 2, 4, 5)),
+    ((1, 2), (2, 1), (0, 0), (1, 2, 4, 3)),
+    ((3,), (2,), (1,), (2, 2, 7)),
+    ((2, 2, 2), (2, 1, 2), (0, 1, 0), (1, 2, 3, 2, 5)),
+]
+
+
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("rule", ["valid", "full", "clip", "same"])
+@pytest.mark.parametrize("kind", ["max", "avg", "sum"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_window_by_window(case, kind, rule, layout, kernels):
+    """Output and gradient over 1 to 3 axes for each rule, in any memory layout; values are tied."""
+    kernel, stride, pad, data = case
+    op = Pooling(kernel=kernel, stride=stride, pad=pad, pool_type=kind, pooling_convention=rule)
+    run = kernels(op, {"data": data}, layout=layout)
+    run.arrays["data"][...] = np.round(run.arrays["data"])
+
+    check(run, kernel, stride, pad)
+
+
+@settings(max_examples=60, deadline=None)
+@given(drawn=st.data())
+def test_any_attributes(drawn, kernels):
+    """Attributes drawn at random, as far as a window fits."""
+    draw = drawn.draw
+    rank = draw(st.integers(1, 2))
+    kernel = tuple(draw(st.integers(1, 4)) for _ in range(rank))
+    stride = tuple(draw(st.integers(1, 4)) for _ in range(rank))
+    pad = tuple(draw(st.integers(0, k - 1)) for k in kernel)
+    sizes = tuple(max(1, k - 2 * p) + draw(st.integers(0, 4)) for k, p in zip(kernel, pad))
+    op = Pooling(
+        kernel=kernel,
+        stride=stride,
+        pad=pad,
+        pool_type=draw(st.sampled_from(("max", "avg", "sum"))),
+        pooling_convention=draw(st.sampled_from(("valid", "full", "clip", "same"))),
+        count_include_pad=draw(st.booleans()),
+    )
+    run = kernels(op, {"data": (1, 2, *sizes)})
+    run.arrays["data"][...] = np.round(run.arrays["data"])
+
+    check(run, kernel, stride, pad)
+
+
+@pytest.mark.parametrize("kind", ["max", "avg", "sum"])
+def test_global_pool(kind, kernels):
+    """One window over each map; kernel, stride and pad are ignored, as in MXNet."""
+    op = Pooling(kernel=(7, 7), stride=(2, 2), pad=(9, 9), global_pool=True, pool_type=kind)
+
+    check(kernels(op, {"data": (2, 3, 3, 4)}), (3, 4), (1, 1), (0, 0))
+
+
+def test_windows_of_many_elements(kernels):
+    """More taps than fit into a byte."""
+    op = Pooling(kernel=(17, 16), pad=(3, 3), stride=(4, 4))
+
+    check(kernels(op, {"data": (1, 1, 20, 19)}), (17, 16), (4, 4), (3, 3))
+
+
+# -- particular values of max ------------------------------------------------
+
+
+def max_of(values, kernels, dtype="float32", **attributes):
+    """Output and gradient (of a head gradient of ones) of max pooling over one map."""
+    values = np.array(values, dtype)
+    run = kernels(Pooling(**attributes), {"data": (1, 1, *values.shape)}, dtype)
+    run.arrays["data"][0, 0] = values
+    output = run.forward()["output"]
+    return output[0, 0].tolist(), run.backward({"doutput": np.ones_like(output)})["ddata"][0, 0].tolist()
+
+
+def test_the_first_of_tied_maxima_gets_the_gradient(kernels):
+    """First in row-major order, for the whole gradient; windows that overlap add theirs up."""
+    _, gradient = max_of([[1, 1, 1], [1, 1, 1], [1, 1, 1]], kernels, kernel=(2, 2))
+    assert gradient == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    _, gradient = max_of([[0, 2], [2, 1]], kernels, kernel=(2, 2))
+    assert gradient == [[0, 1], [0, 0]]
+
+
+def test_padding_never_wins(kernels):
+    """However low the numbers are."""
+    output, gradient = max_of([[-1, -2], [-1e38, LOWEST]], kernels, kernel=(2, 2), stride=(2, 2), pad=(1, 1))
+    assert output == [[-1, -2], [float(np.float32(-1e38)), LOWEST]]
+    assert gradient[0] == [1, 1]
+    assert gradient[1][0] == 1
+
+
+def test_not_a_number_comes_through(kernels):
+    """A NaN makes its windows NaN, wherever it stands in them; the other windows are as without it."""
+    for place in range(4):
+        values = [5.0, 1.0, 2.0, 3.0, 9.0, 1.0]
+        values[place] = np.nan
+        output, _ = max_of(values, kernels, kernel=(4,), stride=(2,))
+        assert np.isnan(output[0])
+        assert np.isnan(output[1]) == (place >= 2)
+
+
+def test_windows_without_elements(kernels):
+    """Caffe and MXNet count windows beyond the input where there is no padding; their maximum is lowest."""
+    output, gradient = max_of([1, 2, 3, 4], kernels, kernel=(1,), stride=(2,), pooling_convention="clip")
+    assert output == [1, 3, LOWEST]
+    assert gradient == [1, 0, 1, 0]
+    run = kernels(
+        Pooling(kernel=(1,), stride=(2,), pooling_convention="full", pool_type="avg"), {"data": (1, 1, 4)}
+    )
+    assert run.forward()["output"][0, 0, 2] == 0
+
+
+def test_the_average_divides_by_the_padded_window(kernels):
+    """Caffe and MXNet count padding, and not what lies beyond it."""
+    attributes = {"kernel": (3,), "stride": (2,), "pad": (1,), "pool_type": "avg"}
+    run = kernels(Pooling(**attributes, pooling_convention="clip"), {"data": (1, 1, 4)})
+    run.arrays["data"][...] = 6
+    assert run.forward()["output"].ravel().tolist() == [4, 6, 3]
+    run = kernels(
+        Pooling(**attributes, pooling_convention="clip", count_include_pad=False), {"data": (1, 1, 4)}
+    )
+    run.arrays["data"][...] = 6
+    assert run.forward()["output"].ravel().tolist() == [6, 6, 6]
+
+
+@pytest.mark.parametrize("kind", ["max", "avg"])
+@pytest.mark.parametrize("pad", [0, 1])
+def test_no_array_is_allocated(kind, pad, kernels):
+    """A pass over a megabyte takes next to nothing beyond the plan's buffers; numpy's iterators buffer."""
+    op = Pooling(kernel=(3, 3), stride=(2, 2), pad=(pad, pad), pool_type=kind)
+    run = kernels(op, {"data": (32, 20, 24, 24)}, "float32")
+    run.forward()
+    heads, gradients = run.head_gradients(), {"ddata": run.empty("ddata")}
+    calls = []
+    for kernel, backward in ((op.forward, False), (op.backward, True)):
+        spaces = op.workspaces(run.shapes, backward)
+        arrays = {name: np.zeros(space.shape, space.dtype or "float32") for name, space in spaces.items()}
+        calls.append(
+            (kernel, kernel_arguments(op, kernel, {**run.arrays, **heads, **gradients, **arrays}, {"xp": np}))
+        )
+    tracemalloc.start()
+    try:
+        for kernel, arguments in calls:
+            kernel(*arguments)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 3 * 8192 * 4 + 8 * 1024  # three operands of an addition, and the views as Python objects
+
+
+# -- shapes ------------------------------------------------
+
+
+def inferred(op, **known):
+    """What the shape rule learns from some shapes."""
+    shapes = Shapes({name: known.get(name) for name in ("data", *op.output_names())})
+    op.shape(shapes)
+    return shapes.known
+
+
+def test_shapes():
+    """One number stands for every axis; each system's rule; the batch follows from the output."""
+    assert inferred(Pooling(kernel=3, stride=2), data=(2, 3, 32, 6))["output"] == (2, 3, 15, 2)
+    caffe = Pooling(kernel=3, stride=2, pooling_convention="clip")
+    assert inferred(caffe, data=(2, 3, 32, 6))["winner"] == (2, 3, 16, 3)
+    assert inferred(Pooling(global_pool=True), data=(None, 3, None, 5))["output"] == (None, 3, 1, 1)
+    known = inferred(Pooling(kernel=(2, 2)), data=(None, None, 8, None), output=(4, 3, None, None))
+    assert known["data"] == (4, 3, 8, None)
+    assert known["output"] == (4, 3, 7, None)
+
+
+def test_a_window_larger_than_its_input_as_in_caffe():
+    """Caffe takes a kernel of 4 with a stride of 2 on a 3x3 image; MXNet does not."""
+    attributes = {"kernel": (4, 4), "stride": (2, 2)}
+    assert inferred(Pooling(**attributes, pooling_convention="clip"), data=(1, 1, 3, 3))["output"] == (
+        1,
+        1,
+        1,
+        1,
+    )
+    with pytest.raises(ShapeError, match="kernel 4x4 does not fit its 3x3 input"):
+        inferred(Pooling(**attributes, pooling_convention="full"), data=(1, 1, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "data", "kind", "attribute", "message"),
+    [
+        (
+            {"kernel": 9},
+            (1, 1, 5, 5),
+            "kernel-larger-than-padded-input",
+            "kernel",
+            "kernel 9x9 does not fit its 5x5",
+        ),
+        (
+            {"kernel": 2, "pad": 2},
+            (1, 1, 5, 5),
+            "pad-not-smaller-than-kernel",
+            "pad",
+            "pad 2x2 is not smaller",
+        ),
+        ({}, (1, 1, 5, 5), "shape-mismatch", "kernel", "kernel is missing, but data has 2 spatial axes"),
+        ({"kernel": (2, 2, 2)}, (1, 1, 5, 5), "shape-mismatch", "kernel", "kernel has 3 numbers"),
+        ({"kernel": 2}, (5, 5), "shape-mismatch", "", "data is 5x5, but"),
+        ({"global_pool": True}, (1, 1, 0, 5), "shape-mismatch", "", "nothing to pool"),
+    ],
+)
+def test_what_is_refused(attributes, data, kind, attribute, message):
+    """Each wrong attribute is named with the numbers that make it wrong."""
+    with pytest.raises(ShapeError, match=message) as caught:
+        inferred(Pooling(**attributes), data=data)
+
+    assert (caught.value.kind, caught.value.attribute) == (kind, attribute)
+
+
+def test_what_onnx_can_say():
+    """Global pooling has its own nodes, and ONNX leaves padding out of an average unless told otherwise."""
+    largest, average, maximum, mean = Pooling.onnx
+    values = Pooling(kernel=(2, 2), pool_type="avg").values()
+    assert [bool(table.write(values)[1]) for table in Pooling.onnx] == [True, True, True, False]
+    assert not average.write(Pooling(global_pool=True, pool_type="avg").values())[1]
+    assert mean.read({"kernel_shape": (2, 2)})[0]["count_include_pad"] is False
+    assert maximum.read({"kernel_shape": (2, 2), "ceil_mode": 1})[0]["pooling_convention"] == "clip"
+    assert largest.read({})[0] == {"pool_type": "max", "global_pool": True}
