@@ -1,0 +1,64 @@
+"""Operators that act in training only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netdef.ops.base import Op, Workspace
+from netdef.ops.fields import Enum, Float
+from netdef.ops.foreign import As, Fixed, Lost
+from netdef.ops.shapes import Shapes
+
+
+class Dropout(Op):
+    """Set elements to zero at random, each with probability p, and scale the others by 1/(1-p).
+
+    data -> output of the same shape; the hidden output `mask` holds the factor of each element, 0 or
+    1/(1-p).  Outside training the output is the data.  With p = 1 everything is zero (Caffe accepts ratios 0
+    and 1).  Srivastava et al. 2014; MXNet's and Caffe's Dropout.
+    """
+
+    p = Float(0.5, "the share of elements that is dropped", min=0, max=1)
+    mode = Enum("training", "always", default="training", help="when elements are dropped")
+
+    outputs = ("output", "mask")
+    scratch = ("noise",)
+    inplace = (("data", "output"), ("doutput", "ddata"), ("mask", "ddata"))
+    onnx = (As("Dropout", p=Lost("inference drops nothing"), mode=Fixed("training")),)
+    examples = (
+        ({}, {"data": (40, 30)}),
+        ({"p": 0.2, "mode": "always"}, {"data": (4, 3, 2)}),
+        ({"p": 0}, {"data": (4, 3)}),
+        ({"p": 1}, {"data": (4, 3)}),
+    )
+
+    def shape(self, s: Shapes) -> None:
+        s.same("data", "output")
+        s.merge("mask", s["data"])
+
+    def _drops(self, train: bool) -> bool:
+        return train or self.mode == "always"
+
+    def view(self, train: bool) -> tuple[str, str] | None:
+        return None if self._drops(train) else ("data", "output")
+
+    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        return {} if backward else {"noise": Workspace(s.full("data"), "float32")}
+
+    def forward(
+        self, xp: Any, train: bool, random: Any, data: Any, output: Any, mask: Any, noise: Any
+    ) -> None:
+        if not self._drops(train):
+            xp.copyto(output, data)
+            if mask is not None:
+                mask.fill(1)
+            return
+        factor = noise if mask is None else mask
+        random.random(dtype=xp.float32, out=noise)
+        xp.greater_equal(noise, self.p, out=factor)
+        if self.p < 1:
+            xp.multiply(factor, 1 / (1 - self.p), out=factor)
+        xp.multiply(data, factor, out=output)
+
+    def backward(self, xp: Any, doutput: Any, mask: Any, ddata: Any) -> None:
+        xp.multiply(doutput, mask, out=ddata)

@@ -1,0 +1,147 @@
+"""Operators that move elements without changing them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netdef.ops.base import Op, Variadic
+from netdef.ops.fields import Int
+from netdef.ops.foreign import As, Fixed, Lost, To
+from netdef.ops.shapes import Shape, ShapeError, Shapes, merge, prod, show
+
+
+class Flatten(Op):
+    """The axes `axis` to `end_axis` as one: data (N, A, B, ...) -> output (N, A*B*...) by default.
+
+    MXNet's Flatten with the fields of Caffe's.  An axis just behind the last one adds an axis of size 1, as
+    MXNet does for data of one axis.  The output is the memory of the data.
+    """
+
+    axis = Int(1, "first axis to flatten; negative counts from the end")
+    end_axis = Int(-1, "last axis to flatten; negative counts from the end")
+
+    work = 0
+    inplace = (("data", "output"), ("doutput", "ddata"))
+    onnx = (As("Flatten", axis=To("axis", {1: 1}, absent=1), end_axis=Fixed(-1)),)
+    examples = (
+        ({}, {"data": (4, 3, 2, 2)}),
+        ({}, {"data": (4,)}),
+        ({"axis": 0, "end_axis": 1}, {"data": (4, 3, 2)}),
+        ({"axis": -2}, {"data": (4, 3, 2)}),
+        ({"axis": 1, "end_axis": 1}, {"data": (4, 3, 2)}),
+    )
+
+    def shape(self, s: Shapes) -> None:
+        data = s["data"]
+        if data is None:
+            return
+        first = len(data) if self.axis == len(data) else s.axis("data", self.axis)
+        last = len(data) - 1 if self.end_axis == -1 else s.axis("data", self.end_axis, "end_axis")
+        if last < first - (first == len(data)):
+            raise ShapeError(
+                f"end_axis {self.end_axis} lies before axis {self.axis} of data {show(data)}",
+                tensor="data",
+                attribute="end_axis",
+                hint=f"from {first} to {len(data) - 1}",
+            )
+        after = len(data) - last - 1
+        s.merge("output", (*data[:first], prod(data[first : last + 1]), *data[last + 1 :]))
+        output = s["output"]
+        assert output is not None, "merged just now"
+        s.merge("data", (*output[:first], *data[first : last + 1], *output[len(output) - after :]))
+
+    def view(self, train: bool) -> tuple[str, str] | None:
+        return "data", "output"
+
+    def forward(self, xp: Any, data: Any, output: Any) -> None:
+        xp.copyto(output.reshape(data.shape), data)  # splitting axes gives a view whatever the strides
+
+    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
+        xp.copyto(ddata, doutput.reshape(ddata.shape))
+
+
+class Concat(Variadic):
+    """Tensors one after the other along the axis `dim`: arg0, arg1, ... -> output.
+
+    All other axes must agree.  MXNet's and Caffe's Concat.  The hidden output `sizes` (num_args,) keeps the
+    size of each part, so that the gradient needs none of the inputs.
+    """
+
+    dim = Int(1, "the axis along which the inputs follow each other; negative counts from the end")
+
+    outputs = ("output", "sizes")
+    work = 0
+    onnx = (As("Concat", dim="axis", num_args=Lost("the number of inputs says it")),)
+    examples = (
+        ({"num_args": 3}, {"arg0": (4, 1), "arg1": (4, 3), "arg2": (4, 2)}),
+        ({"num_args": 2, "dim": -3}, {"arg0": (4, 3, 2), "arg1": (1, 3, 2)}),
+        ({"num_args": 1, "dim": 0}, {"arg0": (4,)}),
+    )
+
+    def shape(self, s: Shapes) -> None:
+        s.merge("sizes", (self.num_args,))
+        names = self.input_names()
+        for name in (*names, "output"):
+            if s[name] is not None:
+                axis = s.axis(name, self.dim, "dim")
+                rank = len(s[name] or ())
+                break
+        else:
+            return
+        common: Shape = (None,) * rank
+        for name in (*names, "output"):
+            try:
+                known = s[name]
+                rest = None if known is None else (*known[:axis], None, *known[axis + 1 :])
+                common = merge(common, rest)
+            except ValueError as conflict:
+                raise ShapeError(
+                    f"{name} is {show(known)}, but the others are {show(common)} ({conflict})",
+                    tensor=name,
+                    kind="input-shapes-differ",
+                ) from None
+        for name in (*names, "output"):
+            s.merge(name, common)
+        self._merge_sizes(s, axis)
+
+    def _merge_sizes(self, s: Shapes, axis: int) -> None:
+        """The output has the parts' sizes together; one part that is not known follows from the others."""
+        names = self.input_names()
+        sizes = {name: (s[name] or ())[axis] for name in names}
+        total = (s["output"] or ())[axis]
+        unknown = [name for name in names if sizes[name] is None]
+        known = sum(size for size in sizes.values() if size is not None)
+        if not unknown:
+            self._merge_axis(s, "output", axis, known, f"the inputs have {known} together")
+        elif total is not None and known > total:
+            raise ShapeError(
+                f"output has {total} along axis {self.dim}, but some inputs have {known} already",
+                tensor="output",
+            )
+        elif total is not None and len(unknown) == 1:
+            self._merge_axis(s, unknown[0], axis, total - known, f"output has {total} along axis {self.dim}")
+
+    @staticmethod
+    def _merge_axis(s: Shapes, name: str, axis: int, size: int, rule: str) -> None:
+        shape = s[name] or ()
+        s.merge(name, (*shape[:axis], size, *shape[axis + 1 :]), rule)
+
+    def types(self, t: Shapes) -> None:
+        t.merge("sizes", "int64")  # type: ignore[arg-type]
+        t.same(*self.input_names(), "output")
+
+    def forward(self, xp: Any, args: Any, output: Any, sizes: Any) -> None:
+        xp.concatenate(args, axis=self.dim, out=output)
+        if sizes is not None:
+            for number, array in enumerate(args):
+                sizes[number] = array.shape[self.dim]
+
+    def backward(self, xp: Any, doutput: Any, sizes: Any, dargs: Any) -> None:
+        before = (slice(None),) * (self.dim % doutput.ndim)
+        start = 0
+        for gradient, size in zip(dargs, sizes):
+            stop = start + int(size)
+            if gradient is not None:
+                part = (*before, slice(start, stop))
+                xp.copyto(gradient, doutput[part])
+            start = stop

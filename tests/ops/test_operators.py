@@ -1,0 +1,329 @@
+"""One harness for all operators: every class in `netdef.ops.LISTED` with each of its examples."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from netdef.ops import LISTED, OPERATORS, find
+from netdef.ops.base import kernel_arguments
+from netdef.ops.fields import BadValue
+from netdef.ops.foreign import Lost
+from netdef.ops.loss import SoftmaxOutput
+from netdef.ops.shapes import ShapeError, Shapes
+
+EXAMPLES = [
+    pytest.param(operator, attributes, shapes, id=f"{operator.__name__}-{number}")
+    for operator in LISTED
+    for number, (attributes, shapes) in enumerate(operator.examples)
+]
+every_example = pytest.mark.parametrize(("operator", "attributes", "shapes"), EXAMPLES)
+every_operator = pytest.mark.parametrize("operator", LISTED, ids=lambda operator: operator.__name__)
+
+#: operators whose backward pass is no derivative of their forward pass, even where a gradient has to arrive
+LOSS_GRADIENT = (SoftmaxOutput,)
+#: inputs that may have one of several shapes beside the same data; tests of their own say which
+SEVERAL_SHAPES = ("label", "scale")
+
+
+def enlarged(shapes, factor):
+    """Example shapes with a batch `factor` times as large."""
+    batch = next(iter(shapes.values()))[0]
+    return {
+        name: (shape[0] * factor, *shape[1:]) if shape and shape[0] == batch else shape
+        for name, shape in shapes.items()
+    }
+
+
+def agree(size, right):
+    """Whether what is known of a size is right."""
+    return size is None or size == right
+
+
+def equal(left, right, tolerance=0.0):
+    """Compare two results by name; NaN is never equal, so what was not written shows."""
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_allclose(
+            left[name], right[name], rtol=tolerance, atol=tolerance, equal_nan=False, err_msg=name
+        )
+
+
+# -- declarations ------------------------------------------------
+
+
+@every_operator
+def test_an_operator_is_documented_and_has_examples(operator):
+    """Docstring, help for every attribute, at least one example."""
+    assert operator.__doc__
+    assert operator.examples
+    assert all(field.help for field in operator.fields.values())
+
+
+@every_operator
+def test_an_operator_is_found_by_each_of_its_names(operator):
+    """No name leads elsewhere."""
+    assert all(find(name) is operator and OPERATORS[name] is operator for name in operator.names)
+
+
+@every_operator
+def test_an_unknown_attribute_is_refused_with_the_legal_ones(operator):
+    """A misspelt attribute says what there is."""
+    with pytest.raises(BadValue) as refused:
+        operator(no_such_attribute=1)
+
+    assert "no_such_attribute" in refused.value.message
+    assert all(name in refused.value.hint for name in operator.fields)
+
+
+@every_example
+def test_attributes_survive_as_text(operator, attributes, shapes):
+    """MXNet's string form of the attributes gives the same operator."""
+    op = operator(**attributes)
+
+    texts = {name: operator.fields[name].text(getattr(op, name)) for name in attributes}
+
+    assert all(isinstance(text, str) for text in texts.values())
+    assert operator(**texts) == op
+
+
+@every_example
+def test_onnx_tables_read_back_what_they_wrote(operator, attributes, shapes):
+    """What a table can say is the same afterwards, and a foreign attribute is not swallowed."""
+    op = operator(**attributes)
+    for table in operator.onnx:
+        foreign, lost = table.write(op.values())
+        assert set(lost) <= set(operator.fields)
+        if lost:
+            continue
+        values, unknown = table.read(foreign)
+        kept = {name for name, rule in table.rules.items() if not isinstance(rule, Lost)}
+        assert unknown == []
+        assert {name: values[name] for name in kept} == {name: getattr(op, name) for name in kept}
+        assert table.read({**foreign, "no_such_attribute": 1})[1] == ["no_such_attribute"]
+
+
+# -- shapes ------------------------------------------------
+
+
+@every_example
+def test_inference_is_stable(operator, attributes, shapes, kernels):
+    """All shapes follow from those of the example, and the rule accepts what it inferred."""
+    run = kernels(operator(**attributes), shapes)
+    known = dict(run.shapes.known)
+    assert all(shape is not None and None not in shape for shape in known.values())
+
+    run.op.shape(run.shapes)
+
+    assert run.shapes.known == known
+
+
+@every_example
+def test_less_knowledge_never_leads_elsewhere(operator, attributes, shapes, kernels):
+    """From a part of the shapes follows a part of the same shapes, whichever tensor or size is missing."""
+    run = kernels(operator(**attributes), shapes)
+    full = run.shapes.known
+    partial = []
+    for name, shape in full.items():
+        partial.append({**full, name: None})
+        partial += [{**full, name: (*shape[:i], None, *shape[i + 1 :])} for i in range(len(shape))]
+        partial += [{**dict.fromkeys(full), name: shape}]
+    for given in partial:
+        facts = Shapes(dict(given))
+        run.op.shape(facts)
+        for name, shape in facts.known.items():
+            if shape is not None and (name not in SEVERAL_SHAPES or given[name] is not None):
+                assert len(shape) == len(full[name]), f"{given} gave {name} {shape}"
+                assert all(map(agree, shape, full[name])), f"{given} gave {name} {shape}"
+
+
+@every_example
+def test_a_contradiction_is_refused(operator, attributes, shapes, kernels):
+    """No output and no inferred input may have another number of axes or another size."""
+    run = kernels(operator(**attributes), shapes)
+    full = run.shapes.known
+    for name in full.keys() - shapes.keys():
+        for wrong in ((*full[name], 2), (*full[name][:-1], full[name][-1] + 1) if full[name] else (2,)):
+            if name in SEVERAL_SHAPES:
+                continue
+            with pytest.raises(ShapeError):
+                run.op.shape(Shapes({**full, name: wrong}))
+
+
+@every_example
+def test_work_grows_with_the_batch(operator, attributes, shapes, kernels):
+    """FLOPs are whole, not negative, and more for a larger batch unless the operator only moves data."""
+    op = operator(**attributes)
+
+    small, large = (op.flops(kernels(op, enlarged(shapes, factor)).shapes) for factor in (1, 3))
+
+    assert isinstance(small, int)
+    assert large > small if small else large == 0
+
+
+# -- kernels ------------------------------------------------
+
+
+@every_example
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("train", [True, False])
+def test_every_element_is_written_and_inputs_are_not(operator, attributes, shapes, dtype, train, kernels):
+    """Outputs and gradients have no poison left in the dtype of the data; inputs are what they were."""
+    run = kernels(operator(**attributes), shapes, dtype)
+    inputs = {name: run.arrays[name].copy() for name in run.op.input_names()}
+
+    outputs = run.forward(train)
+    equal(inputs, {name: run.arrays[name] for name in inputs})
+    equal(outputs, outputs)
+    assert all(run.types[name] == dtype for name in run.visible)
+    if not train:
+        equal(run.first_states, {name: run.arrays[name] for name in run.first_states})
+        return
+    before = {name: array.copy() for name, array in run.arrays.items()}
+    heads = run.head_gradients()
+    given = {name: head.copy() for name, head in heads.items()}
+    gradients = run.backward(heads)
+
+    equal(gradients, gradients)
+    equal(before, run.arrays)
+    equal(given, heads)
+
+
+@every_example
+@pytest.mark.parametrize("layout", ["last", "gaps"])
+def test_any_strides_give_the_same_numbers(operator, attributes, shapes, layout, kernels):
+    """Inputs, outputs and gradients with the batch last in memory, or with holes and reversed axes."""
+    plain = kernels(operator(**attributes), shapes)
+    other = kernels(operator(**attributes), shapes, layout=layout)
+
+    equal(plain.forward(), other.forward(), 1e-12)
+    equal(plain.backward(), other.backward(), 1e-12)
+
+
+@every_example
+def test_single_precision_is_double_precision_rounded(operator, attributes, shapes, kernels):
+    """float32 results are those of float64 on the same inputs up to rounding."""
+    single = kernels(operator(**attributes), shapes, "float32")
+    double = kernels(operator(**attributes), shapes, "float64")
+    for name, array in single.arrays.items():
+        double.arrays[name][...] = array
+    for name, first in single.first_states.items():
+        double.first_states[name] = first
+    heads = single.head_gradients()
+
+    equal(single.forward(), double.forward(), 2e-5)
+    equal(
+        single.backward(heads),
+        double.backward({name: head.astype("float64") for name, head in heads.items()}),
+        2e-5,
+    )
+
+
+@every_example
+def test_what_nobody_reads_is_left_out(operator, attributes, shapes, kernels):
+    """Without hidden outputs the visible ones are the same; each gradient is the same without the others."""
+    run = kernels(operator(**attributes), shapes)
+    whole = run.forward()
+    gradients = run.backward()
+
+    for name, gradient in gradients.items():
+        equal({name: gradient}, run.backward(wanted=[name]))
+    alone = run.forward(without=run.hidden)
+    equal({name: whole[name] for name in run.visible}, alone)
+
+
+def may_alias(run, pair):
+    """Whether a declared pair exists for these attributes and shapes."""
+    read, written = pair
+    known = {**run.arrays, **run.head_gradients()}
+    if read not in known or written not in (*run.outputs, *run.step.writes):
+        return False
+    target = run.empty(written)
+    return known[read].shape == target.shape and known[read].dtype == target.dtype
+
+
+@every_example
+def test_in_place_gives_the_same(operator, attributes, shapes, kernels):
+    """Each pair that may be one array gives what separate arrays give."""
+    op = operator(**attributes)
+    for pair in op.inplace:
+        plain, shared = kernels(op, shapes), kernels(op, shapes)
+        if pair[1] in plain.outputs:
+            if may_alias(plain, pair):
+                equal(plain.forward(), shared.forward(alias=pair))
+            continue
+        plain.forward()
+        shared.forward()
+        if may_alias(plain, pair):
+            equal(plain.backward(), shared.backward(alias=pair))
+
+
+@every_operator
+def test_in_place_pairs_are_real(operator, kernels):
+    """Each declared pair is possible in some example."""
+    for pair in operator.inplace:
+        runs = [kernels(operator(**attributes), shapes) for attributes, shapes in operator.examples]
+        for run in runs:
+            run.forward()
+        assert any(may_alias(run, pair) for run in runs), pair
+
+
+@every_example
+def test_kernels_allocate_nothing(operator, attributes, shapes, kernels):
+    """The second call of a kernel on arrays of a megabyte takes far less memory than one of them."""
+    op = operator(**attributes)
+    size = max(int(np.prod(shape)) for shape in shapes.values())
+    run = kernels(op, enlarged(shapes, 1 + 2**17 // size))
+    spaces = [
+        {name: np.empty(s.shape, s.dtype or run.dtype) for name, s in op.workspaces(run.shapes, back).items()}
+        for back in (False, True)
+    ]
+    heads = run.head_gradients()
+    run.forward()
+    gradients = {name: run.empty(name) for name in run.step.writes}
+
+    def peak(kernel, extra, back):
+        injected = {"xp": np, "train": True, "random": np.random.default_rng(7)}
+        bound = kernel_arguments(op, kernel, {**run.arrays, **extra, **spaces[back]}, injected)
+        kernel(*bound)
+        tracemalloc.start()
+        try:
+            kernel(*bound)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(op.forward, {}, False) < 2**18
+    if gradients:
+        assert peak(op.backward, {**heads, **gradients}, True) < 2**18
+
+
+@every_example
+def test_gradients_are_derivatives(operator, attributes, shapes, kernels):
+    """Along random directions each gradient is the central difference of the outputs, in float64."""
+    op = operator(**attributes)
+    run = kernels(op, shapes)
+    if not run.step.writes or not run.step.wants_head or isinstance(op, LOSS_GRADIENT):
+        return
+    heads = run.head_gradients()
+    run.forward()
+    gradients = run.backward(heads)
+
+    def objective():
+        outputs = run.forward()
+        return sum(float(np.sum(outputs[name[1:]] * head)) for name, head in heads.items())
+
+    random = np.random.default_rng(3)
+    step = 1e-6
+    for name, gradient in gradients.items():
+        point = run.arrays[name[1:]].copy()
+        for _ in range(3):
+            direction = random.standard_normal(point.shape)
+            values = []
+            for sign in (1, -1):
+                run.arrays[name[1:]][...] = point + sign * step * direction
+                values.append(objective())
+            run.arrays[name[1:]][...] = point
+            expected = (values[0] - values[1]) / (2 * step)
+            found = float(np.sum(gradient * direction))
+            assert found == pytest.approx(expected, rel=2e-6, abs=2e-7), name
