@@ -1,0 +1,1 @@
+"""Nodes, symbols, names, composition; layers into a symbol."""

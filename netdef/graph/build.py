@@ -1,0 +1,237 @@
+"""Layers into a Symbol: blobs become entries, in-place tops new entries, parameters variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from netdef.diag import Findings, Related
+from netdef.graph import codes
+from netdef.graph.node import Entry, Node
+from netdef.graph.order import in_order
+from netdef.graph.symbol import Symbol
+from netdef.ops import find
+from netdef.ops.fields import BadValue
+from netdef.spec.layers.base import FillerParameter, Layer, ParamSpec
+
+
+class Param(NamedTuple):
+    """One blob of a layer: a learnable parameter, or with `lr_mult` None a state that is not learnt."""
+
+    node: Node
+    role: str
+    filler: FillerParameter | None
+    lr_mult: float | None
+    decay_mult: float
+    #: whether this layer is the first that uses the blob
+    owner: bool
+
+
+class BuiltLayer(NamedTuple):
+    """What a layer became."""
+
+    layer: Layer
+    nodes: tuple[Node, ...]
+    tops: tuple[Entry, ...]
+    params: tuple[Param, ...]
+
+
+class Loss(NamedTuple):
+    """A top that is part of the objective."""
+
+    blob: str
+    entry: Entry
+    weight: float
+
+
+class Net(NamedTuple):
+    """A built net.
+
+    `symbol` has one head for every output blob: those that no layer reads, and every weighted top.
+    """
+
+    name: str
+    phase: str
+    symbol: Symbol
+    layers: tuple[BuiltLayer, ...]
+    #: every blob with the entry that readers at the end see
+    blobs: Mapping[str, Entry]
+    #: the blobs that feed the net: tops of data and Input layers
+    inputs: Mapping[str, Entry]
+    outputs: tuple[str, ...]
+    losses: tuple[Loss, ...]
+
+    def params(self) -> dict[str, Param]:
+        """The owned learnable parameters by variable name, in Caffe's order."""
+        return {
+            p.node.name: p for built in self.layers for p in built.params if p.owner and p.lr_mult is not None
+        }
+
+
+class LayerBuilder:
+    """Builds the operators of one layer; see `spec.layers.base.Builder`."""
+
+    def __init__(self, net: NetBuilder, layer: Layer, bottoms: list[Entry]) -> None:
+        self._net, self.layer, self.bottoms = net, layer, bottoms
+        self.findings = net.findings
+        self.train = (layer.phase or net.phase) == "TRAIN"
+        self.nodes: list[Node] = []
+        self.params: list[Param] = []
+
+    def op(self, operator: str, *inputs: Entry, suffix: str = "", **attributes: Any) -> list[Entry]:
+        operation = find(operator)
+        if operation.variadic:
+            attributes.setdefault("num_args", len(inputs))
+        op = operation(**attributes)
+        node = Node(op, self.layer.name + suffix, inputs, origin=self.layer)
+        self.nodes.append(node)
+        return [Entry(node, i) for i in range(op.visible_outputs())]
+
+    def weight(self, role: str, filler: FillerParameter | None = None) -> Entry:
+        number = len(self.params)
+        spec = self.layer.param[number] if number < len(self.layer.param) else ParamSpec()
+        node, owner = self._net.parameter(self.layer, role, spec, number)
+        shared = self._net.shared_multipliers(node, spec)
+        self.params.append(Param(node, role, filler, shared[0], shared[1], owner))
+        return Entry(node, 0)
+
+    def state(self, role: str) -> Entry:
+        node, owner = self._net.parameter(self.layer, role, ParamSpec(), len(self.params))
+        self.params.append(Param(node, role, None, None, 0.0, owner))
+        return Entry(node, 0)
+
+    def input(self, top: int) -> Entry:
+        node = Node(None, self.layer.top[top], origin=self.layer)
+        self.nodes.append(node)
+        self._net.inputs[self.layer.top[top]] = Entry(node, 0)
+        return Entry(node, 0)
+
+
+class NetBuilder:
+    """Builds the layers of one phase in dependency order."""
+
+    def __init__(self, phase: str, findings: Findings) -> None:
+        self.phase, self.findings = phase, findings
+        self.inputs: dict[str, Entry] = {}
+        self._taken: set[str] = set()
+        self._shared: dict[str, Node] = {}
+        self._specs: dict[Node, ParamSpec] = {}
+
+    def parameter(self, layer: Layer, role: str, spec: ParamSpec, number: int) -> tuple[Node, bool]:
+        """The variable of a blob, shared by the name in its param, and whether this layer owns it."""
+        if spec.name and spec.name in self._shared:
+            node = self._shared[spec.name]
+            self._check_multipliers(node, spec)
+            return node, False
+        node = Node(None, self._free_name(spec.name or f"{layer.name}_{role}"), origin=layer)
+        if spec.name:
+            self._shared[spec.name] = node
+        self._specs[node] = spec
+        return node, True
+
+    def _free_name(self, name: str) -> str:
+        """`name`, or with `_param` where an input blob or another parameter has it.
+
+        Caffe keeps these names apart.
+        """
+        while name in self._taken:
+            name += "_param"
+        self._taken.add(name)
+        return name
+
+    def shared_multipliers(self, node: Node, spec: ParamSpec) -> tuple[float, float]:
+        """lr_mult and decay_mult of a parameter: what any of its users says, else 1."""
+        owner = self._specs[node]
+        lr = owner.lr_mult if owner.has("lr_mult") else spec.lr_mult
+        decay = owner.decay_mult if owner.has("decay_mult") else spec.decay_mult
+        return lr, decay
+
+    def _check_multipliers(self, node: Node, spec: ParamSpec) -> None:
+        first = self._specs[node]
+        for field in ("lr_mult", "decay_mult"):
+            if first.has(field) and spec.has(field) and getattr(first, field) != getattr(spec, field):
+                self.findings.add(
+                    codes.SHARED_PARAM_CONFLICT,
+                    spec.span(field),
+                    f"shared parameter {spec.name} has {field} {getattr(spec, field)} here",
+                    f"give it {getattr(first, field)} as in the layer that owns it",
+                    [Related(first.span(field), f"{field} {getattr(first, field)} here")],
+                )
+
+    def build(self, name: str, layers: Sequence[Layer], elsewhere: Iterable[str]) -> Net:
+        """The net; what cannot be built is left out, with a finding."""
+        self._check_names(layers)
+        self._taken.update(blob for layer in layers if layer.bottoms[1] == 0 for blob in layer.top)
+        elsewhere = set(elsewhere)
+        blobs: dict[str, Entry] = {}
+        versions: dict[tuple[int, str], Entry] = {}
+        built: dict[int, BuiltLayer] = {}
+        readers: set[Entry] = set()
+        for plan in in_order(layers, self.findings, elsewhere):
+            layer = layers[plan.number]
+            bottoms = [versions.get(version) for version in plan.reads]
+            if None in bottoms:
+                continue  # the producer was refused, which has been said
+            builder = LayerBuilder(self, layer, self._stopped(layer, bottoms))  # type: ignore[arg-type]
+            try:
+                tops = layer.lower(builder)
+            except BadValue as bad:
+                self.findings.add(
+                    codes.REFUSED_BY_OPERATOR, layer.span(), f"{layer.name}: {bad.message}", bad.hint
+                )
+                continue
+            readers.update(entry for entry in bottoms if entry is not None)
+            built[plan.number] = BuiltLayer(layer, tuple(builder.nodes), tuple(tops), tuple(builder.params))
+            for blob, entry in zip(layer.top, tops):
+                versions[plan.number, blob] = entry
+                if plan.final(blob):
+                    blobs[blob] = entry
+        ordered = tuple(built[number] for number in sorted(built))
+        losses = tuple(_losses(ordered))
+        weighted = {loss.entry for loss in losses}
+        outputs = tuple(blob for blob, entry in blobs.items() if entry not in readers or entry in weighted)
+        symbol = Symbol(blobs[blob] for blob in outputs)
+        return Net(name, self.phase, symbol, ordered, blobs, self.inputs, outputs, losses)
+
+    def _stopped(self, layer: Layer, bottoms: list[Entry]) -> list[Entry]:
+        """The bottoms with gradients stopped where `propagate_down` is false."""
+        stopped = []
+        for i, entry in enumerate(bottoms):
+            if i < len(layer.propagate_down) and not layer.propagate_down[i]:
+                node = Node(find("BlockGrad")(), f"{layer.name}_bottom{i}", (entry,), origin=layer)
+                entry = Entry(node, 0)
+            stopped.append(entry)
+        return stopped
+
+    def _check_names(self, layers: Sequence[Layer]) -> None:
+        first: dict[str, Layer] = {}
+        for layer in layers:
+            if layer.name in first:
+                related = [Related(first[layer.name].span("name"), "the first one is here")]
+                message = f"a second layer is called {layer.name}"
+                self.findings.add(codes.DUPLICATE_LAYER, layer.span("name"), message, "rename one", related)
+            first.setdefault(layer.name, layer)
+
+
+def _losses(layers: Iterable[BuiltLayer]) -> Iterable[Loss]:
+    """The tops of the objective.
+
+    Loss layers' first top with weight 1, unless `loss_weight` says otherwise.
+    """
+    for built in layers:
+        default = (1.0,) if built.layer.is_loss else ()
+        weights = built.layer.loss_weight or default
+        for blob, entry, weight in zip(built.layer.top, built.tops, weights):
+            if weight:
+                yield Loss(blob, entry, weight)
+
+
+def build(
+    name: str, layers: Sequence[Layer], phase: str, findings: Findings, elsewhere: Iterable[str] = ()
+) -> Net:
+    """The net of expanded layers; findings say what is wrong with their connections.
+
+    `elsewhere` names the blobs that are produced in other phases, levels or stages only, for a better
+    message.
+    """
+    return NetBuilder(phase, findings).build(name, layers, elsewhere)

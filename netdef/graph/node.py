@@ -1,0 +1,91 @@
+"""Nodes and entries: the graph that a Symbol is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from netdef.ops.base import Backward, Op
+from netdef.ops.shapes import Shape
+
+
+class Node:
+    """A variable (`op` is None) or an operator with its inputs; compared by identity, never changed once
+    built.
+
+    `inputs` lists the operator's inputs, then its auxiliary states; a backward node has `None` where a
+    gradient does not arrive.  `shape` is what is known of a variable beforehand.  `origin` is the layer that
+    the node was built for, if any; `forward` the node whose gradient this one computes.
+    """
+
+    __slots__ = ("attributes", "forward", "inputs", "name", "op", "origin", "shape")
+
+    def __init__(
+        self,
+        op: Op | Backward | None,
+        name: str,
+        inputs: tuple[Entry | None, ...] = (),
+        *,
+        attributes: dict[str, str] | None = None,
+        shape: Shape = None,
+        origin: Any = None,
+        forward: Node | None = None,
+    ) -> None:
+        self.op, self.name, self.inputs = op, name, inputs
+        self.attributes = attributes or {}
+        self.shape, self.origin, self.forward = shape, origin, forward
+
+    @property
+    def is_variable(self) -> bool:
+        return self.op is None
+
+    def read_names(self) -> tuple[str, ...]:
+        """The names of `inputs` in the operator's own terms."""
+        if self.op is None:
+            return ()
+        if isinstance(self.op, Backward):
+            return self.op.reads
+        return (*self.op.input_names(), *self.op.state_names())
+
+    def write_names(self) -> tuple[str, ...]:
+        """The names of the node's outputs in the operator's own terms, hidden ones included."""
+        if self.op is None:
+            return (self.name,)
+        return self.op.writes if isinstance(self.op, Backward) else self.op.output_names()
+
+    def visible_outputs(self) -> int:
+        return 1 if self.op is None or isinstance(self.op, Backward) else self.op.visible_outputs()
+
+    def __repr__(self) -> str:
+        kind = "Variable" if self.op is None else type(self.op).__name__
+        return f"<{kind} {self.name}>"
+
+
+class Entry(NamedTuple):
+    """One output of a node."""
+
+    node: Node
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody calls
+
+    @property
+    def name(self) -> str:
+        """MXNet's name of an output: `fc1_output`, or the variable's own."""
+        node = self.node
+        return node.name if node.is_variable else f"{node.name}_{node.write_names()[self.index]}"
+
+
+def topological(heads: Iterable[Entry]) -> list[Node]:
+    """Every node that the heads need, inputs first: depth-first post-order, MXNet's order of arguments."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for head in heads:
+        stack = [(head.node, False)]
+        while stack:
+            node, expanded = stack.pop()
+            if expanded:
+                order.append(node)
+            elif node not in seen:
+                seen.add(node)
+                stack.append((node, True))
+                stack.extend((entry.node, False) for entry in reversed(node.inputs) if entry is not None)
+    return order
