@@ -1,0 +1,1 @@
+"""Graph to facts and graph to graph: shapes, dtypes, gradients, memory."""

@@ -1,0 +1,58 @@
+"""Where temporary tensors live: intervals of steps packed into one arena."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+#: every tensor starts at a multiple of this many bytes, a cache line
+ALIGNMENT = 64
+
+
+class Interval(NamedTuple):
+    """A tensor that is in use from step `first` to step `last`, both included."""
+
+    bytes: int
+    first: int
+    last: int
+
+
+def pack(intervals: Sequence[Interval]) -> tuple[list[int], int]:
+    """Offsets such that intervals which overlap in time do not overlap in memory, and the arena's size in
+    bytes.
+
+    Largest first, each at the lowest offset that is free for its whole life ("greedy by size", Pisarchyk and
+    Lee 2020), which is within a few per cent of the lower bound on the nets of the corpus.
+    """
+    offsets = [0] * len(intervals)
+    placed: list[tuple[int, int, int, int]] = []  # offset, end, first step, last step; sorted by offset
+    total = 0
+    for number in sorted(range(len(intervals)), key=lambda i: (-intervals[i].bytes, intervals[i].first)):
+        interval = intervals[number]
+        size = -(-interval.bytes // ALIGNMENT) * ALIGNMENT
+        offset = 0
+        for start, end, first, last in placed:
+            if last < interval.first or first > interval.last:
+                continue
+            if start - offset >= size:
+                break
+            offset = max(offset, end)
+        offsets[number] = offset
+        placed.append((offset, offset + size, interval.first, interval.last))
+        placed.sort()
+        total = max(total, offset + size)
+    return offsets, total
+
+
+def lower_bound(intervals: Sequence[Interval]) -> int:
+    """The most bytes in use at any one step: no packing can need less."""
+    changes: dict[int, int] = {}
+    for interval in intervals:
+        size = -(-interval.bytes // ALIGNMENT) * ALIGNMENT
+        changes[interval.first] = changes.get(interval.first, 0) + size
+        changes[interval.last + 1] = changes.get(interval.last + 1, 0) - size
+    most = now = 0
+    for step in sorted(changes):
+        now += changes[step]
+        most = max(most, now)
+    return most

@@ -1,0 +1,130 @@
+"""Shapes of a built net, with findings at the fields that are to blame, and what each layer costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from netdef.diag import Findings, Span
+from netdef.graph.build import BuiltLayer, Net
+from netdef.graph.node import Entry, Node
+from netdef.ops.base import Op
+from netdef.ops.shapes import Shape, complete, prod, show
+from netdef.passes import codes
+from netdef.passes.infer import Failure, Known, infer_shapes, node_shapes
+from netdef.passes.trail import trail
+from netdef.spec.layers.base import Layer
+
+
+class LayerCost(NamedTuple):
+    """The shapes and the work of one layer; an unknown shape is None and costs nothing."""
+
+    name: str
+    type: str
+    tops: dict[str, Shape]
+    params: dict[str, Shape]
+    macs: int
+
+
+def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known:
+    """The shapes of every entry of a net whose input blobs have the shapes `given`, or those their layers
+    declare.
+    """
+    shapes = {**_declared(net, given, findings), **given}
+    heads = [entry for built in net.layers for entry in built.tops]
+    known, failures = infer_shapes(heads, shapes)
+    for failure in failures:
+        report(net, failure, known, findings)
+    if not findings.errors:
+        for blob, entry in net.inputs.items():
+            if known.get(entry) is None:
+                layer = entry.node.origin
+                hint = f"give it in {layer.name}, or with --input {blob}=..."
+                findings.add(
+                    codes.UNKNOWN_SHAPE, layer.span("name"), f"the shape of {blob} is not known", hint
+                )
+    return known
+
+
+def _declared(net: Net, given: Mapping[str, Shape], findings: Findings) -> dict[str, Shape]:
+    """The shapes that input layers declare; a layer whose blobs are all given is not asked, so needs no file.
+
+    Where one blob of a layer is given another batch size, its other blobs follow: labels go with their
+    images.
+    """
+    shapes: dict[str, Shape] = {}
+    for built in net.layers:
+        blobs = [blob for blob, entry in net.inputs.items() if entry.node.origin is built.layer]
+        if not blobs or given.keys() >= set(blobs):
+            continue
+        declared = dict(zip(built.layer.top, built.layer.input_shapes(findings)))
+        batches = {_batch(declared[blob]): _batch(given[blob]) for blob in blobs if blob in given}
+        for blob, shape in declared.items():
+            if shape and batches.get(shape[0]) is not None:
+                shape = (batches[shape[0]], *shape[1:])
+            shapes[blob] = shape
+    return shapes
+
+
+def _batch(shape: Shape) -> int | None:
+    return shape[0] if shape else None
+
+
+def report(net: Net, failure: Failure, known: Known, findings: Findings) -> None:
+    """A shape failure as a finding at the field to blame, with the trail of shapes that led to it."""
+    error, layer = failure.error, failure.node.origin
+    notes = {node: note for built in net.layers for node in built.nodes if (note := _note(built, node))}
+    told = trail(failure.node, known, notes) if not failure.node.is_variable else ""
+    name = layer.name if isinstance(layer, Layer) else failure.node.name
+    span = blamed(layer, error.attribute) if isinstance(layer, Layer) else Span("", 0, 0, 0, 0)
+    hint = error.hint or _inputs(failure.node, known)
+    findings.add(codes.BY_KIND[error.kind], span, f"{name}: {error.message}", hint, trail=told)
+
+
+def _inputs(node: Node, known: Known) -> str:
+    """What a node reads, for a failure that names no way out: `it reads data 1x1x8x8 and other 1x1x4x4`."""
+    read = [f"{entry.node.name} {show(known.get(entry))}" for entry in node.inputs if entry is not None]
+    return f"it reads {' and '.join(read)}" if read else ""
+
+
+def blamed(layer: Layer, attribute: str) -> Span:
+    """The place of the first field that was given of those that set the operator's attribute."""
+    for path in layer.blame.get(attribute, ()):
+        *blocks, field = path.split(".")
+        message: Any = layer
+        for block in blocks:
+            message = getattr(message, block)
+        if message.has(field):
+            return message.span(field)
+    return layer.span("name") if layer.has("name") else layer.span()
+
+
+def _note(built: BuiltLayer, node: Node) -> str:
+    """`line 22: stride 6`, for a step that changes the size of an image by a stride."""
+    stride = getattr(node.op, "stride", ())
+    if not stride or max(stride) == 1:
+        return ""
+    size = str(stride[0]) if len(set(stride)) == 1 else "x".join(map(str, stride))
+    line = blamed(built.layer, "stride").line
+    return f"line {line}: stride {size}" if line else f"stride {size}"
+
+
+def costs(net: Net, known: Known) -> list[LayerCost]:
+    """One row for each layer, in the file's order; a shared parameter counts where it stands first."""
+    rows = []
+    for built in net.layers:
+        tops = {blob: known.get(entry) for blob, entry in zip(built.layer.top, built.tops)}
+        params = {param.node.name: known.get(Entry(param.node, 0)) for param in built.params if param.owner}
+        macs = 0
+        for node in built.nodes:
+            shapes = node_shapes(node, known)
+            if isinstance(node.op, Op) and all(map(complete, shapes.known.values())):
+                macs += node.op.macs(shapes)
+        rows.append(LayerCost(built.layer.name, built.layer.type, tops, params, macs))
+    return rows
+
+
+def count_params(rows: list[LayerCost]) -> int:
+    """The number of elements of every blob that a weight file holds."""
+    shapes = [shape for row in rows for shape in row.params.values()]
+    return sum(prod(shape) or 0 for shape in shapes if shape is not None)

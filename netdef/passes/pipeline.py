@@ -1,0 +1,117 @@
+"""Every stage from a file to a net with shapes: what all commands start with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from netdef.diag import Findings
+from netdef.graph.build import Net, build
+from netdef.ops.shapes import Shape
+from netdef.passes.infer import Known
+from netdef.passes.net import infer_net
+from netdef.spec import codes
+from netdef.spec.check import check_net, check_solver, kind_of
+from netdef.spec.document import Document
+from netdef.spec.expand import expand
+from netdef.spec.net import NetSpec, NetState
+from netdef.spec.overrides import substitute
+from netdef.spec.read import read
+from netdef.spec.solver import SolverSpec
+
+
+class Opened(NamedTuple):
+    """A spec file: a net, or a solver with the net that it trains."""
+
+    document: Document
+    spec: NetSpec | SolverSpec | None
+    #: the net that is trained: that of the file itself or the one that the solver names
+    net: NetSpec | None
+
+    @property
+    def solver(self) -> SolverSpec | None:
+        """The solver: the file itself, or the one inside a net's file."""
+        return self.spec.solver if isinstance(self.spec, NetSpec) else self.spec
+
+
+class Loaded(NamedTuple):
+    """A net of one phase, from its spec to its shapes."""
+
+    spec: NetSpec
+    net: Net
+    shapes: Known
+
+
+def open_spec(
+    path: str, findings: Findings, overrides: Sequence[str] = (), *, named: bool = True
+) -> Opened | None:
+    """Read and check a net or a solver; a solver's net, named by its `net` field, is opened with it.
+
+    `overrides` are `path=value` texts: solver fields go to the solver, `variables` to both files, the rest to
+    the net. Returns None where nothing could be read, and without a finding for a file that nobody named and
+    that is no spec.
+    """
+    document = read(path, findings)
+    if document is None:
+        return None
+    kind = kind_of(document)
+    if kind is None and not named:
+        return None
+    if kind == "solver":
+        solver = check_solver(substitute(document, _for_solver(overrides), findings), findings)
+        return Opened(document, solver, _net_of(solver, findings, _for_net(overrides)))
+    net = check_net(substitute(document, overrides, findings), findings)
+    return Opened(document, net, net)
+
+
+def _net_of(solver: SolverSpec | None, findings: Findings, overrides: Sequence[str]) -> NetSpec | None:
+    """The net that a solver names, relative to the solver's own folder."""
+    if solver is None or not solver.net:
+        return None
+    assert solver.document is not None, "a checked solver comes from a document"
+    path = os.path.join(os.path.dirname(solver.document.file), solver.net)
+    if not os.path.exists(path):
+        message, hint = f"net: there is no file {path}", "the path is relative to the solver's folder"
+        findings.add(codes.NET_MISSING, solver.span("net"), message, hint)
+        return None
+    document = read(path, findings)
+    return None if document is None else check_net(substitute(document, overrides, findings), findings)
+
+
+def _for_solver(overrides: Sequence[str]) -> list[str]:
+    return [text for text in overrides if _first(text) in {"variables", *SolverSpec.fields}]
+
+
+def _for_net(overrides: Sequence[str]) -> list[str]:
+    return [text for text in overrides if _first(text) not in SolverSpec.fields]
+
+
+def _first(override: str) -> str:
+    """The first part of an override's path."""
+    return override.partition("=")[0].partition(".")[0]
+
+
+def load_net(
+    path: str,
+    state: NetState,
+    findings: Findings,
+    overrides: Sequence[str] = (),
+    given: Mapping[str, Shape] | None = None,
+) -> Loaded | None:
+    """The net of a file in one state, with shapes; that of a solver is the net it trains."""
+    opened = open_spec(path, findings, overrides)
+    if opened is None or opened.net is None:
+        return None
+    return build_net(opened.net, state, findings, given)
+
+
+def build_net(
+    spec: NetSpec, state: NetState, findings: Findings, given: Mapping[str, Shape] | None = None
+) -> Loaded:
+    """The net of one state, with shapes; `given` replaces the shapes of input blobs."""
+    layers = expand(spec, state)
+    here = {blob for layer in layers for blob in layer.top}
+    elsewhere = {blob for layer in spec.layer for blob in layer.top} - here
+    net = build(spec.name, layers, state.phase, findings, elsewhere)
+    return Loaded(spec, net, infer_net(net, given or {}, findings))

@@ -1,0 +1,50 @@
+"""How a shape came to be: the chain of shapes that leads to a node, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netdef.graph.node import Entry, Node
+from netdef.ops.shapes import Shape, show
+from netdef.passes.infer import Failure, Known
+
+
+def per_sample(shape: Shape) -> str:
+    """A shape without its batch axis, which says nothing about how windows fit."""
+    return show(shape[1:] if shape is not None and len(shape) > 1 else shape)
+
+
+def chain(node: Node) -> list[Node]:
+    """The first-input chain from a variable down to `node`."""
+    nodes = [node]
+    while not nodes[-1].is_variable and nodes[-1].inputs and nodes[-1].inputs[0] is not None:
+        nodes.append(nodes[-1].inputs[0].node)
+    return nodes[::-1]
+
+
+def trail(node: Node, known: Known, notes: Mapping[Node, str] | None = None) -> str:
+    """`data 1x28x28 -> conv1 20x24x24 -> conv2`: the shapes per sample that led to a failing node.
+
+    `notes` adds a remark to a step, such as the line and the stride that shrank it.
+    """
+    steps = []
+    nodes = chain(node)
+    for step in nodes[:-1]:
+        note = f" ({notes[step]})" if notes and step in notes else ""
+        steps.append(f"{step.name} {per_sample(known.get(Entry(step, 0)))}{note}")
+    return " -> ".join([*steps, node.name])
+
+
+def explain(failure: Failure, known: Known) -> str:
+    """A failure in one line for callers without source places: the node, the rule and its inputs."""
+    node = failure.node
+    inputs = [f"{name} {show_fact(fact)}" for name, fact in failure.known.items() if fact is not None]
+    hint = f" ({failure.error.hint})" if failure.error.hint else ""
+    kind = "" if node.is_variable else f" ({type(node.op).__name__})"
+    return f"{node.name}{kind}: {failure.error.message}{hint}; its tensors: {', '.join(inputs)}"
+
+
+def show_fact(fact: Any) -> str:
+    """A shape or a dtype as text."""
+    return fact if isinstance(fact, str) else show(fact)
