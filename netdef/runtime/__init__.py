@@ -1,0 +1,1 @@
+"""Contexts, plans and executors."""

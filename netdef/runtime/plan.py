@@ -1,0 +1,289 @@
+"""Plans: what runs, in which order, on which memory.
+
+A plan is decided before anything runs and holds no arrays: a flat list of steps whose tensors are either
+external (arguments, states, gradients, heads' gradients: arrays of the caller) or a place in one arena.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from netdef.graph.node import Entry, Node
+from netdef.ops.base import Backward, Op
+from netdef.ops.shapes import Full, Shapes
+from netdef.passes.gradient import Joint
+from netdef.passes.memory import Interval, pack
+
+EXTERNAL = -1
+
+
+class Tensor(NamedTuple):
+    """An array of the plan: a place in the arena, or `EXTERNAL` under a name of the caller."""
+
+    shape: Full
+    dtype: str
+    offset: int
+    name: str
+
+    @property
+    def bytes(self) -> int:
+        return math.prod(self.shape) * item_size(self.dtype)
+
+
+class Step(NamedTuple):
+    """One kernel call: the tensors under the kernel's parameter names."""
+
+    node: Node
+    op: Op
+    backward: bool
+    tensors: Mapping[str, Tensor]
+    #: parameter names that share their memory with another one
+    inplace: tuple[tuple[str, str], ...]
+    flops: int
+
+
+class Accumulate(NamedTuple):
+    """Add or copy a finished gradient into the caller's array (`grad_req` add, or write where it was computed
+    elsewhere).
+    """
+
+    source: Tensor
+    target: Tensor
+    add: bool
+
+
+class Plan(NamedTuple):
+    """Everything that a pass does.  `steps[:boundary]` is the forward pass, the rest the backward pass."""
+
+    steps: tuple[Step, ...]
+    boundary: int
+    heads: tuple[Tensor, ...]
+    head_gradients: tuple[Tensor | None, ...]
+    accumulate: tuple[Accumulate, ...]
+    arena_bytes: int
+    #: bytes that the same tensors would take without sharing
+    unshared_bytes: int
+    train: bool
+
+
+def item_size(dtype: str) -> int:
+    """Bytes of one element of a numpy dtype name: `float32` gives 4."""
+    digits = dtype.lstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits) // 8 if digits else 1
+
+
+class _Buffer:
+    """A stretch of the arena while the plan is made: the steps during which it is in use."""
+
+    __slots__ = ("bytes", "first", "last", "offset")
+
+    def __init__(self, size: int, first: int) -> None:
+        self.bytes, self.first, self.last, self.offset = size, first, first, 0
+
+
+class _Draft(NamedTuple):
+    """A step before offsets are known."""
+
+    node: Node
+    entries: Mapping[str, Entry]
+    scratch: Mapping[str, tuple[Full, str, _Buffer]]
+    inplace: tuple[tuple[str, str], ...]
+
+
+class _Planner:
+    def __init__(
+        self,
+        joint: Joint,
+        shapes: Mapping[Entry, Full],
+        dtypes: Mapping[Entry, str],
+        requests: Mapping[Node, str],
+        train: bool,
+    ) -> None:
+        self.joint, self.shapes, self.dtypes = joint, shapes, dtypes
+        self.requests, self.train = requests, train
+        self.nodes = [*joint.forward, *joint.backward]
+        self.external: dict[Entry, str] = {}
+        self.buffer_of: dict[Entry, _Buffer] = {}
+        self.buffers: list[_Buffer] = []
+        self.unshared = 0
+        self.last_use: dict[Entry, int] = {}
+        for number, node in enumerate(self.nodes):
+            for entry in node.inputs:
+                if entry is not None:
+                    self.last_use[entry] = number
+        for entry in (*joint.heads, *joint.gradients.values()):
+            self.last_use[entry] = len(self.nodes)
+
+    def make(self) -> Plan:
+        for node, entry in self.joint.gradients.items():
+            if self.requests.get(node) == "write" and not entry.node.is_variable:
+                self.external[entry] = f"grad:{node.name}"
+        drafts = []
+        boundary = 0
+        for number, node in enumerate(self.nodes):
+            draft = self._draft(number, node)
+            if draft is not None:
+                drafts.append(draft)
+                boundary += number < len(self.joint.forward)
+        offsets, total = pack([Interval(b.bytes, b.first, b.last) for b in self.buffers])
+        for buffer, offset in zip(self.buffers, offsets):
+            buffer.offset = offset
+        return Plan(
+            tuple(self._finish(draft) for draft in drafts),
+            boundary,
+            tuple(self.tensor(head) for head in self.joint.heads),
+            tuple(self.tensor(Entry(n, 0)) if n is not None else None for n in self.joint.head_gradients),
+            tuple(self._accumulate()),
+            total,
+            self.unshared,
+            self.train,
+        )
+
+    def _accumulate(self) -> Iterator[Accumulate]:
+        for node, entry in self.joint.gradients.items():
+            if entry not in self.external:
+                source = self.tensor(entry)
+                target = source._replace(offset=EXTERNAL, name=f"grad:{node.name}")
+                yield Accumulate(source, target, self.requests.get(node) == "add")
+
+    # -- one node
+    # -----------------------------------------------------------------------------------------------
+
+    def _draft(self, number: int, node: Node) -> _Draft | None:
+        """Decide the memory of one node's outputs and workspaces;
+
+        None where the output is a view of its input.
+        """
+        op, backward = kernel_of(node)
+        reads = {name: entry for name, entry in zip(node.read_names(), node.inputs) if entry is not None}
+        writes = {}
+        for i, name in enumerate(node.write_names()):
+            entry = Entry(node, i)
+            if entry in self.last_use or (not backward and i < node.visible_outputs()):
+                writes[name] = entry
+        view = None if backward else op.view(self.train)
+        if view and self._alias(reads[view[0]], writes[view[1]]):
+            return None
+        inplace: list[tuple[str, str]] = []
+        for name, entry in writes.items():
+            if entry in self.external:
+                continue
+            source = self._dying(number, op, name, entry, reads, [pair[0] for pair in inplace])
+            if source:
+                self.buffer_of[entry] = self.buffer_of[reads[source]]
+                self.unshared += self.bytes(entry)
+                inplace.append((source, name))
+            else:
+                self.buffer_of[entry] = self._buffer(self.bytes(entry), number)
+        for entry in writes.values():
+            self._extend(entry, self.last_use.get(entry, number))
+        scratch = {}
+        for name, space in op.workspaces(self._facts(node), backward).items():
+            dtype = space.dtype or self.dtypes[Entry(node.forward or node, 0)]
+            scratch[name] = (
+                space.shape,
+                dtype,
+                self._buffer(math.prod(space.shape) * item_size(dtype), number),
+            )
+        return _Draft(node, {**reads, **writes}, scratch, tuple(inplace))
+
+    def _alias(self, source: Entry, output: Entry) -> bool:
+        """Let `output` be the memory of `source`; not where a caller would then hold the same array twice."""
+        if output in self.joint.heads:
+            return False
+        if source in self.buffer_of:
+            self.buffer_of[output] = self.buffer_of[source]
+            self._extend(output, self.last_use.get(output, 0))
+        else:
+            self.external[output] = self._external_name(source)
+        return True
+
+    def _dying(
+        self,
+        number: int,
+        op: Op,
+        written: str,
+        output: Entry,
+        reads: Mapping[str, Entry],
+        taken: Collection[str],
+    ) -> str:
+        """The input whose memory the output may take; the operator allows it and nobody reads it later."""
+        for read, name in op.inplace:
+            source = reads.get(read)
+            if name != written or source is None or read in taken or source not in self.buffer_of:
+                continue
+            buffer = self.buffer_of[source]
+            if any(name != read and self.buffer_of.get(entry) is buffer for name, entry in reads.items()):
+                # Another input is the same memory, and the kernel may read it after writing the output.
+                continue
+            same = self.bytes(source) == self.bytes(output) and self.dtypes[source] == self.dtypes[output]
+            if same and buffer.last <= number:
+                return read
+        return ""
+
+    def _buffer(self, size: int, number: int) -> _Buffer:
+        buffer = _Buffer(size, number)
+        self.buffers.append(buffer)
+        self.unshared += size
+        return buffer
+
+    def _extend(self, entry: Entry, last: int) -> None:
+        if entry in self.buffer_of:
+            self.buffer_of[entry].last = max(self.buffer_of[entry].last, last)
+
+    # -- facts
+    # --------------------------------------------------------------------------------------------------
+
+    def bytes(self, entry: Entry) -> int:
+        return math.prod(self.shapes[entry]) * item_size(self.dtypes[entry])
+
+    def _facts(self, node: Node) -> Shapes:
+        """The shapes of an operator's tensors; of the forward operator for a backward node."""
+        source = node.forward or node
+        entries = dict(zip(source.read_names(), source.inputs))
+        entries.update((name, Entry(source, i)) for i, name in enumerate(source.write_names()))
+        return Shapes({name: self.shapes[entry] for name, entry in entries.items() if entry is not None})
+
+    def _external_name(self, entry: Entry) -> str:
+        return self.external.get(entry) or entry.node.name
+
+    def tensor(self, entry: Entry) -> Tensor:
+        buffer = self.buffer_of.get(entry)
+        if buffer is None:
+            return Tensor(self.shapes[entry], self.dtypes[entry], EXTERNAL, self._external_name(entry))
+        return Tensor(self.shapes[entry], self.dtypes[entry], buffer.offset, entry.name)
+
+    def _finish(self, draft: _Draft) -> Step:
+        op, backward = kernel_of(draft.node)
+        tensors = {name: self.tensor(entry) for name, entry in draft.entries.items()}
+        for name, (shape, dtype, buffer) in draft.scratch.items():
+            tensors[name] = Tensor(shape, dtype, buffer.offset, name)
+        flops = op.flops(self._facts(draft.node)) * (2 if backward else 1)
+        return Step(draft.node, op, backward, tensors, draft.inplace, flops)
+
+
+def kernel_of(node: Node) -> tuple[Op, bool]:
+    """The operator of a node, and whether it is its gradient that the node computes."""
+    if isinstance(node.op, Backward):
+        return node.op.op, True
+    assert node.op is not None, "variables run nothing"
+    return node.op, False
+
+
+def make_plan(
+    joint: Joint,
+    shapes: Mapping[Entry, Full],
+    dtypes: Mapping[Entry, str],
+    requests: Mapping[Node, str] | None = None,
+    train: bool = False,
+) -> Plan:
+    """The plan of a joint graph whose shapes and dtypes are complete.
+
+    `requests` says for each variable with a gradient whether the caller's array is written or added to.
+    """
+    every_shape, every_dtype = dict(shapes), dict(dtypes)
+    for entry, source in joint.like.items():
+        every_shape[entry], every_dtype[entry] = shapes[source], dtypes[source]
+    return _Planner(joint, every_shape, every_dtype, requests or {}, train).make()

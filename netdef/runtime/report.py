@@ -1,0 +1,55 @@
+"""Plans of built nets, and plans as text."""
+
+from __future__ import annotations
+
+from netdef.graph.build import Net
+from netdef.passes.gradient import differentiate, forward_only
+from netdef.passes.infer import Known, infer_types
+from netdef.runtime.plan import EXTERNAL, Plan, Step, Tensor, make_plan
+
+
+def plan_net(net: Net, shapes: Known, dtype: str = "float32") -> Plan:
+    """The plan of a net: a training step in the TRAIN phase, a forward pass in the TEST phase."""
+    heads = net.symbol.heads
+    arguments, states = net.symbol.variables()
+    dtypes, failures = infer_types(heads, {node.name: dtype for node in [*arguments, *states]})
+    assert not failures, "one dtype for all variables always agrees"
+    if net.phase != "TRAIN":
+        return make_plan(forward_only(heads), shapes, dtypes)
+    wanted = {param.node: "write" for param in net.params().values() if param.lr_mult}
+    objective = [net.outputs.index(loss.blob) for loss in net.losses]
+    return make_plan(differentiate(heads, wanted, objective), shapes, dtypes, wanted, train=True)
+
+
+def describe_plan(plan: Plan) -> str:
+    """A plan as text, one line for each step.
+
+    Pass, node, operator, where its results live, memory shared in place and FLOPs.
+    """
+    lines = []
+    for number, step in enumerate(plan.steps):
+        if number == plan.boundary:
+            lines.append("backward")
+        lines.append(_step(number, step))
+    lines.append(f"arena {_bytes(plan.arena_bytes)}; without sharing {_bytes(plan.unshared_bytes)}")
+    lines.append(f"{sum(step.flops for step in plan.steps):,} FLOPs in {len(plan.steps)} steps")
+    return "\n".join(["forward", *lines])
+
+
+def _step(number: int, step: Step) -> str:
+    written = [name for name in step.node.write_names() if name in step.tensors]
+    results = ", ".join(_tensor(name, step.tensors[name]) for name in written)
+    shared = "".join(f", {name} over {source}" for source, name in step.inplace)
+    return (
+        f"{number:4} {step.node.name:24} {type(step.op).__name__:18} {results}{shared}; {step.flops:,} FLOPs"
+    )
+
+
+def _tensor(name: str, tensor: Tensor) -> str:
+    shape = "x".join(map(str, tensor.shape)) or "scalar"
+    place = tensor.name if tensor.offset == EXTERNAL else f"@{tensor.offset}"
+    return f"{name} {shape} {tensor.dtype} {place}"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 2**20:.2f} MiB"
