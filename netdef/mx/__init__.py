@@ -1,0 +1,1 @@
+"""MXNet's Symbol, NDArray and Executor names over netdef's engine."""

@@ -1,0 +1,171 @@
+"""MXNet's Symbol.
+
+Composition from `netdef.graph`, inference and binding added, one function for each operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from netdef.diag import MXNetError, UsageError, did_you_mean
+from netdef.graph import symbol as graph
+from netdef.graph.node import Entry
+from netdef.graph.symbol import create, group, variable
+from netdef.mx.executor import Arrays, Executor, Requests, simple_bind
+from netdef.ops import OPERATORS, find
+from netdef.ops.shapes import Shape, complete
+from netdef.passes.infer import Known, infer_shapes, infer_types
+from netdef.passes.trail import explain
+from netdef.runtime.context import Context, cpu
+
+Dims = tuple[int, ...]
+
+
+class Symbol(graph.Symbol):
+    """A net, or a part of one, as MXNet's Symbol."""
+
+    __slots__ = ()
+
+    def infer_shape(self, *args: Dims | None, **kwargs: Dims) -> tuple[Any, Any, Any]:
+        """The shapes of arguments, outputs and auxiliary states, three lists of tuples.
+
+        Shapes are given by name, or by position in the order of `list_arguments`; a size of 0 is unknown.
+        Too little information gives `(None, None, None)`; shapes that contradict each other raise
+        `MXNetError`.
+        """
+        shapes = self._shapes(args, kwargs)
+        if not all(complete(shape) for part in shapes for shape in part):
+            return None, None, None
+        return shapes
+
+    def infer_shape_partial(
+        self, *args: Dims | None, **kwargs: Dims
+    ) -> tuple[list[Dims], list[Dims], list[Dims]]:
+        """As `infer_shape`, with 0 for an unknown size and `()` for a shape of which nothing is known."""
+        return tuple([_mxnet(shape) for shape in part] for part in self._shapes(args, kwargs))  # type: ignore[return-value]
+
+    def infer_type(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
+        """The numpy types of arguments, outputs and auxiliary states;
+
+        `(None, None, None)` where one is open.
+        """
+        given = {
+            name: np.dtype(kind).name for name, kind in self._given(args, kwargs).items() if kind is not None
+        }
+        known, failures = infer_types(self.heads, given)
+        if failures:
+            raise MXNetError("\n".join(explain(failure, known) for failure in failures))
+        types = self._by_role(known)
+        if any(kind is None for part in types for kind in part):
+            return None, None, None
+        return tuple([np.dtype(kind).type for kind in part] for part in types)  # type: ignore[return-value]
+
+    def bind(
+        self,
+        ctx: Context | None = None,
+        args: Arrays = None,
+        args_grad: Arrays = None,
+        grad_req: Requests = "write",
+        aux_states: Arrays = None,
+    ) -> Executor:
+        """An executor over the caller's arrays, given as lists in order or as dicts by name."""
+        return Executor(self, ctx or cpu(), args, args_grad, grad_req, aux_states)
+
+    def simple_bind(
+        self,
+        ctx: Context | None = None,
+        grad_req: Requests = "write",
+        type_dict: Mapping[str, Any] | None = None,
+        **shapes: Dims,
+    ) -> Executor:
+        """An executor over new arrays, zero at first, whose shapes follow from `shapes`."""
+        arguments, _, states = self.infer_shape(**shapes)
+        if arguments is None:
+            partial = self.infer_shape_partial(**shapes)
+            unknown = [n for n, shape in zip(self.list_arguments(), partial[0]) if not shape or 0 in shape]
+            raise MXNetError(
+                f"the shapes of {', '.join(unknown) or 'the outputs'} do not follow from those given"
+            )
+        return simple_bind(self, ctx or cpu(), shapes, type_dict or {}, grad_req, (arguments, states))
+
+    # -- inference
+    # ----------------------------------------------------------------------------------------------
+
+    def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        names = self.list_arguments()
+        if args and kwargs:
+            raise ValueError("give shapes or types by position or by name, not both")
+        if len(args) > len(names):
+            raise ValueError(f"{len(args)} values for {len(names)} arguments: {', '.join(names)}")
+        for name in kwargs:
+            if name not in names and name not in self.list_auxiliary_states():
+                raise MXNetError(f"there is no argument {name}; {did_you_mean(name, names)}")
+        return dict(kwargs) or dict(zip(names, args))
+
+    def _shapes(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[list[Shape], list[Shape], list[Shape]]:
+        given = {}
+        for name, shape in self._given(args, kwargs).items():
+            if shape is not None and not isinstance(shape, (tuple, list)):
+                raise TypeError(f"the shape of {name} must be a tuple, not {shape!r}")
+            given[name] = tuple(int(size) or None for size in shape) if shape else None
+        known, failures = infer_shapes(self.heads, given)
+        if failures:
+            raise MXNetError("\n".join(explain(failure, known) for failure in failures))
+        return self._by_role(known)
+
+    def _by_role(self, known: Known) -> tuple[list[Any], list[Any], list[Any]]:
+        arguments, states = self.variables()
+        return (
+            [known[Entry(node, 0)] for node in arguments],
+            [known[head] for head in self.heads],
+            [known[Entry(node, 0)] for node in states],
+        )
+
+
+def _mxnet(shape: Shape) -> Dims:
+    """A partial shape in MXNet's words."""
+    return tuple(size or 0 for size in shape) if shape else ()
+
+
+def Variable(name: str, attr: dict[str, str] | None = None, shape: Dims | None = None) -> Symbol:
+    """A free variable; `shape` holds what is known of its shape, 0 for an unknown size."""
+    return variable(Symbol, name, attr, tuple(size or None for size in shape) if shape else None)
+
+
+var = Variable
+
+
+def Group(symbols: Iterable[Symbol]) -> Symbol:
+    """One symbol with the outputs of all."""
+    return group(Symbol, symbols)
+
+
+def _function(operator: str) -> Callable[..., Symbol]:
+    def compose(
+        *inputs: Symbol, name: str | None = None, attr: dict[str, str] | None = None, **values: Any
+    ) -> Symbol:
+        return create(Symbol, operator, inputs, name, attr, **values)
+
+    compose.__name__ = operator
+    compose.__doc__ = find(operator).__doc__
+    return compose
+
+
+def __getattr__(operator: str) -> Callable[..., Symbol]:
+    if operator.startswith("__"):
+        raise AttributeError(operator)
+    try:
+        function = _function(operator)
+    except UsageError as error:
+        raise AttributeError(str(error)) from None
+    globals()[operator] = function
+    return function
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *OPERATORS])
