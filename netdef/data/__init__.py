@@ -1,0 +1,1 @@
+"""Reading arrays, batches and transforms: what feeds a net."""

@@ -1,0 +1,56 @@
+"""Arrays from .npy, .npz and idx files, whose headers are checked before numpy allocates anything."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from netdef.source import BadFile, idx_header, npy_header, npz_headers
+
+#: what reading a damaged file raises
+_DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """A .npy file, mapped into memory; raises `BadFile`."""
+    npy_header(path)
+    try:
+        return _native(np.load(path, mmap_mode="r", allow_pickle=False))
+    except _DAMAGE as error:
+        raise BadFile(f"{path.name} cannot be read: {error}", "write it again") from None
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """Every array of a .npz file by name; raises `BadFile`."""
+    headers = npz_headers(path)
+    try:
+        with np.load(path, allow_pickle=False) as members:
+            return {name: _native(members[name]) for name in headers}
+    except _DAMAGE as error:
+        raise BadFile(f"{path.name} cannot be read: {error}", "write it again") from None
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """An idx file of bytes, gzipped or not (the format of MNIST); raises `BadFile`."""
+    header = idx_header(path)
+    try:
+        with gzip.open(path) if header.gzipped else path.open("rb") as file:
+            file.seek(header.offset)
+            data = file.read(header.bytes + 1)
+    except _DAMAGE as error:
+        raise BadFile(f"{path.name} cannot be read: {error}", "download it again") from None
+    if len(data) != header.bytes:
+        found = "more" if len(data) > header.bytes else f"only {len(data)}"
+        raise BadFile(
+            f"{path.name} announces {header.bytes} bytes of data and holds {found}", "download it again"
+        )
+    return _native(np.frombuffer(data, header.dtype).reshape(header.shape))
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """The array in this machine's byte order."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

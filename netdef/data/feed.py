@@ -1,0 +1,72 @@
+"""What fills the inputs of a net: the data layers of one phase, batch after batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from zlib import crc32
+
+import numpy as np
+
+from netdef.data.dataset import Dataset
+from netdef.data.order import Order
+from netdef.data.transform import Transformer
+
+
+class LayerFeed:
+    """Fills the tops of one data layer."""
+
+    def __init__(self, dataset: Dataset, train: bool, seed: int) -> None:
+        layer = dataset.layer
+        self.dataset = dataset
+        self.tops = layer.top
+        self._stream = (seed, crc32(f"{layer.name} {train}".encode()))
+        self.order = Order(dataset.samples, layer.batch_size, layer.shuffle, self._stream)
+        self.transformer = Transformer(layer.transform_param, train)
+        self._raw: dict[tuple[int, int], np.ndarray] = {}
+
+    def fill(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write the next batch."""
+        drawn = self.order.drawn
+        random = np.random.default_rng((*self._stream, drawn, 1)) if self.transformer.draws else None
+        self.write(self.order.next(), arrays, random)
+
+    def write(
+        self, numbers: np.ndarray, arrays: Mapping[str, np.ndarray], random: np.random.Generator | None = None
+    ) -> None:
+        """Write the samples of these numbers: images through the transformer, everything else as it is."""
+        for place, (top, source) in enumerate(zip(self.tops, self.dataset.arrays)):
+            raw = self._buffer(place, len(numbers), source)
+            np.take(source, numbers, axis=0, out=raw, mode="clip")
+            if place == 0:
+                self.transformer.write(raw, arrays[top], random)
+            else:
+                np.copyto(arrays[top], raw, casting="unsafe")
+
+    def _buffer(self, place: int, count: int, source: np.ndarray) -> np.ndarray:
+        """An array for raw samples that is used again for every batch of this size."""
+        key = (place, count)
+        if key not in self._raw:
+            self._raw[key] = np.empty((count, *source.shape[1:]), source.dtype)
+        return self._raw[key]
+
+
+class Feed:
+    """Fills every input of a net from the datasets of its data layers."""
+
+    def __init__(self, datasets: Sequence[Dataset], train: bool, seed: int) -> None:
+        self.layers = [LayerFeed(dataset, train, seed) for dataset in datasets]
+
+    def fill(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write the next batch into the arrays of the net's input blobs."""
+        for layer in self.layers:
+            layer.fill(arrays)
+
+    @property
+    def drawn(self) -> list[int]:
+        """How many samples each layer has drawn: the position in the data."""
+        return [layer.order.drawn for layer in self.layers]
+
+    @drawn.setter
+    def drawn(self, position: Sequence[int]) -> None:
+        for layer, drawn in zip(self.layers, position):
+            layer.order.drawn = drawn
