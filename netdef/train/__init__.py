@@ -1,0 +1,1 @@
+"""Fillers, learning-rate policies, solvers, the training loop, snapshots and evaluation."""

@@ -1,0 +1,91 @@
+"""The learnable blobs and states of nets that share them: storage, fillers, weight files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+
+from netdef.graph.build import Net, Param
+from netdef.graph.node import Entry
+from netdef.passes.infer import Known
+from netdef.runtime.executor import aligned_empty
+from netdef.train.fillers import fill
+
+
+class Blob(NamedTuple):
+    """One blob: its place in a weight file, its declaration and its values."""
+
+    #: Caffe's key: the layer that owns it and the number among its blobs, `conv1/0`
+    key: str
+    param: Param
+    value: np.ndarray
+
+
+class Blobs:
+    """Every blob of one or several nets, by the name of its variable.
+
+    A net of another phase takes the blobs of the same names and adds those that are missing.  Each blob is
+    filled from a random stream of its own, drawn from the seed and its key, so that adding a layer changes no
+    other one.
+    """
+
+    def __init__(self, seed: int, dtype: str = "float32") -> None:
+        self.seed, self.dtype = seed, dtype
+        self.by_variable: dict[str, Blob] = {}
+
+    def add(self, net: Net, shapes: Known) -> None:
+        """Allocate and fill the blobs of a net that are not there yet."""
+        for built in net.layers:
+            for number, param in enumerate(built.params):
+                if param.owner and param.node.name not in self.by_variable:
+                    key = f"{built.layer.name}/{number}"
+                    value = zeros(shapes[Entry(param.node, 0)], self.dtype)
+                    random = np.random.default_rng((self.seed, crc32(key.encode())))
+                    fill(value, param.filler, random)
+                    self.by_variable[param.node.name] = Blob(key, param, value)
+
+    def values(self) -> dict[str, np.ndarray]:
+        """The arrays by variable."""
+        return {name: blob.value for name, blob in self.by_variable.items()}
+
+    def by_key(self) -> dict[str, np.ndarray]:
+        """The arrays by Caffe's key, as weight files have them."""
+        return {blob.key: blob.value for blob in self.by_variable.values()}
+
+    def load(self, weights: Mapping[str, np.ndarray]) -> Mismatch:
+        """Copy the blobs whose keys and shapes agree; says which did not."""
+        mine = self.by_key()
+        reshaped = {}
+        for key, value in mine.items():
+            if key in weights:
+                if weights[key].shape == value.shape:
+                    value[...] = weights[key]
+                else:
+                    reshaped[key] = (weights[key].shape, value.shape)
+        missing = [key for key in mine if key not in weights]
+        extra = [key for key in weights if key not in mine]
+        return Mismatch(missing, extra, reshaped)
+
+
+class Mismatch(NamedTuple):
+    """How a weight file and a net differ.
+
+    Keys that the file lacks, that the net lacks, and differing shapes.
+    """
+
+    missing: list[str]
+    extra: list[str]
+    #: key -> (shape in the file, shape in the net)
+    reshaped: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
+
+
+def zeros(shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    """Zeros that start at a cache line."""
+    block: np.ndarray = aligned_empty(np, math.prod(shape) * np.dtype(dtype).itemsize)
+    array = block.view(dtype).reshape(shape)
+    array[...] = 0
+    return array

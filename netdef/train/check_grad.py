@@ -1,0 +1,91 @@
+"""Gradients of a whole net against central differences, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from netdef.passes.pipeline import Loaded
+from netdef.train.blobs import Blobs
+from netdef.train.labels import label_readers
+from netdef.train.runner import Runner, input_shapes
+
+#: half the distance of a central difference; small, so that few ReLU and max kinks lie inside
+STEP = 1e-6
+#: directions tried for each blob; a kink between the two ends spoils one of them, an error all
+DIRECTIONS = 3
+
+
+class Checked(NamedTuple):
+    """The derivative of the objective along a random direction of one blob, computed and measured."""
+
+    blob: str
+    size: int
+    computed: float
+    measured: float
+
+    @property
+    def error(self) -> float:
+        """The difference relative to the larger of both; absolute where both are tiny."""
+        return abs(self.computed - self.measured) / max(abs(self.computed), abs(self.measured), 1e-6)
+
+
+def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
+    """Check every learnable blob and every input that a gradient reaches; yields the best of a few
+    directions.
+
+    Blobs take their fillers' values, those that are constant small random ones on top, so that no gradient
+    vanishes by symmetry; inputs are normal, labels random classes.  Dropout draws the same mask every time.
+    """
+    net = loaded.net
+    blobs = Blobs(seed, "float64")
+    blobs.add(net, loaded.shapes)
+    random = np.random.default_rng(seed)
+    for blob in blobs.by_variable.values():
+        if blob.param.lr_mult is not None and np.ptp(blob.value) == 0:
+            np.add(blob.value, random.normal(0, 0.1, blob.value.shape), out=blob.value)
+    by_entry = {entry: blob for blob, entry in net.inputs.items()}
+    readers = label_readers(net, loaded.shapes)
+    labels = {by_entry[reader.entry]: reader.classes for reader in readers if reader.entry in by_entry}
+    wanted = [*net.params(), *(blob for blob in net.inputs if blob not in labels)]
+    runner = Runner(
+        net, input_shapes(net, loaded.shapes), blobs, wanted=wanted, random=np.random.default_rng(seed)
+    )
+    for top, array in runner.inputs.items():
+        array[...] = (
+            random.integers(0, labels[top], array.shape)
+            if top in labels
+            else random.normal(0, 1, array.shape)
+        )
+    state = runner.executor.random.bit_generator.state
+    states = {
+        name: blob.value.copy() for name, blob in blobs.by_variable.items() if blob.param.lr_mult is None
+    }
+
+    def objective() -> float:
+        runner.executor.random.bit_generator.state = state
+        for name, before in states.items():
+            blobs.by_variable[name].value[...] = before
+        runner.forward(train=True)
+        return runner.objective()
+
+    objective()
+    runner.backward()
+    gradients = {name: gradient.copy() for name, gradient in runner.gradients.items()}
+    arrays = {**runner.inputs, **blobs.values()}
+    for name, gradient in gradients.items():
+        tried: list[Checked] = []
+        for _ in range(DIRECTIONS):
+            direction = random.normal(0, 1, gradient.shape)
+            direction /= np.linalg.norm(direction)
+            before = arrays[name].copy()
+            arrays[name][...] = before + STEP * direction
+            above = objective()
+            arrays[name][...] = before - STEP * direction
+            below = objective()
+            arrays[name][...] = before
+            computed = float(np.vdot(gradient, direction))
+            tried.append(Checked(name, gradient.size, computed, (above - below) / (2 * STEP)))
+        yield min(tried, key=lambda checked: checked.error)

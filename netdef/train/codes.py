@@ -1,0 +1,42 @@
+"""Codes for training runs."""
+
+from __future__ import annotations
+
+from netdef.diag import Code
+
+LOSS_NOT_FINITE = Code(
+    "ND510",
+    "loss-not-finite",
+    exit_code=4,
+    what="The loss became NaN or infinite; training stopped before the weights were updated with it.",
+    why="After one such update every weight is NaN and the run cannot recover.",
+    shown_by="a training run; most often base_lr is too high",
+    ignore="Never: lower base_lr, set clip_gradients, or look at the layer that is named.",
+)
+
+NO_LOSS = Code(
+    "ND511",
+    "no-loss",
+    what="A net that is to be trained has no loss: no loss layer and no loss_weight in the TRAIN phase.",
+    why="There is nothing to minimise.",
+    shown_by="`netdef train` on a net for inference; such a net is fine for lint and shapes",
+    ignore="Never: add a loss layer such as SoftmaxWithLoss.",
+)
+
+WEIGHTS_DIFFER = Code(
+    "ND512",
+    "weights-differ",
+    what="A weight file and the net differ: blobs are missing, unknown or of other shapes.",
+    why="Caffe skips such layers silently, and the net then computes with its fillers.",
+    shown_by="a weight file; a spec alone has no weights",
+    ignore="`--partial` takes what fits, which is how a net is fine-tuned.",
+)
+
+NOT_A_SNAPSHOT = Code(
+    "ND513",
+    "not-a-snapshot",
+    what="A file that is to be resumed from holds no training state, or that of another net or solver.",
+    why="A run that goes on from it would not be the same run.",
+    shown_by="a weight file given to --resume; a spec alone has no state",
+    ignore="Never: start a new run with --weights.",
+)

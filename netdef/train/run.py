@@ -1,0 +1,89 @@
+"""A training run: the loop around a trainer, with tests, snapshots and a folder that keeps what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from netdef.data.feed import Feed
+from netdef.train import snapshot
+from netdef.train.evaluate import Evaluator
+from netdef.train.events import Event, Listener, Saved, Stepped, Stopped, Tested
+from netdef.train.signals import Signals
+from netdef.train.trainer import Trainer
+
+
+class Run:
+    """Drives a trainer to `max_iter` as Caffe's Solver::Step does, telling its listeners.
+
+    Snapshots go to `folder` as `iter_<n>.npz`, the last one to `last.npz`.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        feed: Feed,
+        evaluators: Sequence[Evaluator],
+        folder: Path,
+        listeners: Sequence[Listener],
+    ) -> None:
+        self.trainer, self.feed, self.evaluators = trainer, feed, evaluators
+        self.folder, self.listeners = folder, listeners
+
+    def train(self) -> None:
+        """Run until `max_iter`, or until a signal stops it after a snapshot."""
+        trainer, solver = self.trainer, self.trainer.solver
+        start = time.monotonic()
+        with Signals() as signals:
+            while trainer.iteration < solver.max_iter and not signals.stop:
+                iteration = trainer.iteration
+                if self._is_test_due(iteration):
+                    self.test()
+                rate = trainer.rate
+                trainer.step(self.feed.fill)
+                display = bool(solver.display) and iteration % solver.display == 0
+                outputs = trainer.scores() if display else {}
+                seconds = time.monotonic() - start
+                self._tell(
+                    Stepped(
+                        iteration, solver.max_iter, trainer.smoothed_loss, rate, seconds, display, outputs
+                    )
+                )
+                due = solver.snapshot and trainer.iteration % solver.snapshot == 0
+                if due or signals.take_snapshot():
+                    self.save(f"iter_{trainer.iteration}.npz")
+            self.save("last.npz")
+            if signals.stop:
+                self._tell(Stopped(trainer.iteration, signals.stop))
+                return
+        self.test()
+
+    def _is_test_due(self, iteration: int) -> bool:
+        solver = self.trainer.solver
+        if not solver.test_interval or iteration % solver.test_interval:
+            return False
+        return iteration > 0 or solver.test_initialization
+
+    def test(self) -> None:
+        """Evaluate every TEST net."""
+        for number, evaluator in enumerate(self.evaluators):
+            outputs = {blob: float(value) for blob, value in evaluator.run().items() if value.size == 1}
+            self._tell(Tested(self.trainer.iteration, number, evaluator.samples, outputs))
+
+    def save(self, name: str) -> Path:
+        """Write a snapshot; raises `EnvironmentFault`."""
+        path = self.folder / name
+        history = {snapshot.HISTORY + key: array for key, array in self.trainer.history().items()}
+        snapshot.save(path, {**self.trainer.blobs.by_key(), **history}, self.state())
+        self._tell(Saved(self.trainer.iteration, path))
+        return path
+
+    def state(self) -> dict[str, Any]:
+        """The state of trainer and data as JSON data."""
+        return {**self.trainer.state(), "drawn": self.feed.drawn}
+
+    def _tell(self, event: Event) -> None:
+        for listener in self.listeners:
+            listener.hear(event)

@@ -1,0 +1,79 @@
+"""A net of one phase bound to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from netdef.graph.build import Net
+from netdef.runtime.context import Context, cpu
+from netdef.runtime.executor import Executor
+from netdef.train.blobs import Blobs, zeros
+
+
+class Runner:
+    """The inputs, blobs, gradients and outputs of a net, and the executor over them.
+
+    `inputs` holds an array for each input blob, which the caller fills; `gradients` one for each variable in
+    `wanted` (`grad_req` as in MXNet: write, or add to accumulate over several passes).
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        shapes: Mapping[str, tuple[int, ...]],
+        blobs: Blobs,
+        *,
+        wanted: Collection[str] = (),
+        grad_req: str = "write",
+        random: np.random.Generator | None = None,
+        context: Context | None = None,
+    ) -> None:
+        self.net, self.blobs = net, blobs
+        self.inputs = {blob: zeros(shapes[blob], blobs.dtype) for blob in net.inputs}
+        values = {**self.inputs, **blobs.values()}
+        arguments, states = (
+            {node.name: values[node.name] for node in nodes} for nodes in net.symbol.variables()
+        )
+        self.gradients = {
+            name: zeros(arguments[name].shape, blobs.dtype) for name in wanted if name in arguments
+        }
+        weights = {net.outputs.index(loss.blob): loss.weight for loss in net.losses}
+        self.executor = Executor(
+            net.symbol,
+            context or cpu(),
+            arguments,
+            self.gradients,
+            dict.fromkeys(self.gradients, grad_req),
+            states,
+            random,
+            weights,
+        )
+
+    def forward(self, train: bool) -> None:
+        """Compute the outputs from `inputs`; with `train` so that `backward` may follow."""
+        self.executor.forward(train)
+
+    def backward(self) -> None:
+        """Compute the gradients of the objective."""
+        self.executor.backward()
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """The output blobs of the last pass; the arrays are used again by the next one."""
+        return dict(zip(self.net.outputs, self.executor.outputs))
+
+    def objective(self) -> float:
+        """The weighted sum of the losses of the last pass."""
+        outputs = self.outputs
+        return sum(loss.weight * float(np.sum(outputs[loss.blob])) for loss in self.net.losses)
+
+
+def input_shapes(net: Net, known: Mapping[Any, Any], batch: int | None = None) -> dict[str, tuple[int, ...]]:
+    """The inferred shapes of a net's inputs, with another batch size if one is given."""
+    shapes = {blob: tuple(known[entry]) for blob, entry in net.inputs.items()}
+    if batch is None:
+        return shapes
+    return {blob: (batch, *shape[1:]) for blob, shape in shapes.items()}

@@ -1,0 +1,128 @@
+"""From files to something that runs: nets, data, weights, checked together before the first step."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from netdef.data.dataset import Dataset, Library
+from netdef.data.feed import Feed
+from netdef.diag import Findings, UsageError
+from netdef.passes.pipeline import Loaded, build_net, open_spec
+from netdef.spec.expand import expand
+from netdef.spec.net import NetSpec, NetState
+from netdef.spec.solver import SolverSpec
+from netdef.train import codes
+from netdef.train.blobs import Blobs
+from netdef.train.evaluate import Evaluator
+from netdef.train.labels import check_labels
+from netdef.train.runner import input_shapes
+from netdef.train.trainer import Trainer
+
+
+class Prepared(NamedTuple):
+    """A net of one phase with the data that feed it."""
+
+    loaded: Loaded
+    datasets: tuple[Dataset, ...]
+
+
+class TestNet(NamedTuple):
+    """A TEST net and how many batches make a test; None: the whole set once."""
+
+    prepared: Prepared
+    test_iter: int | None
+
+
+class Job(NamedTuple):
+    """Everything that `netdef train` needs, checked."""
+
+    solver: SolverSpec
+    train: Prepared
+    tests: tuple[TestNet, ...]
+
+    def feed(self, seed: int) -> Feed:
+        """What fills the TRAIN net's inputs."""
+        return Feed(self.train.datasets, train=True, seed=seed)
+
+    def as_data(self) -> dict[str, Any]:
+        """The solver and the net after variables and `--set`, as plain data."""
+        net, solver = self.train.loaded.spec.document, self.solver.document
+        assert net is not None
+        assert solver is not None, "what was read comes from a document"
+        return {"net": net.data} if solver is net else {"net": net.data, "solver": solver.data}
+
+
+def prepare_net(spec: NetSpec, state: NetState, library: Library, findings: Findings) -> Prepared | None:
+    """Build a net and open its data; None, with findings, where something is wrong."""
+    loaded = build_net(spec, state, findings)
+    if findings.errors:
+        return None
+    feeding = [
+        built.layer
+        for built in loaded.net.layers
+        if any(blob in loaded.net.inputs for blob in built.layer.top)
+    ]
+    datasets = [library.open(layer, findings) for layer in feeding]
+    ready = tuple(dataset for dataset in datasets if dataset is not None)
+    if len(ready) < len(datasets):
+        return None
+    check_labels(loaded.net, loaded.shapes, ready, findings)
+    return Prepared(loaded, ready)
+
+
+def prepare_job(path: str, overrides: Sequence[str], findings: Findings) -> Job | None:
+    """The solver of a file with its TRAIN net and its TEST nets."""
+    opened = open_spec(path, findings, overrides)
+    if opened is None or opened.net is None or findings.errors:
+        return None
+    solver, spec = opened.solver, opened.net
+    if solver is None:
+        raise UsageError(f"{path} has no solver; add a `solver:` block to the net, or train a solver file")
+    library = Library()
+    train = prepare_net(spec, _merged(solver.train_state, "TRAIN"), library, findings)
+    if train and not train.loaded.net.losses:
+        message, hint = "the net has no loss in the TRAIN phase", "add a loss layer such as SoftmaxWithLoss"
+        findings.add(codes.NO_LOSS, spec.span("layer"), message, hint)
+    tests = []
+    for state, test_iter in _test_states(solver):
+        if not _has_outputs(spec, state):
+            continue
+        prepared = prepare_net(spec, state, library, findings)
+        if prepared:
+            tests.append(TestNet(prepared, test_iter))
+    return Job(solver, train, tuple(tests)) if train and not findings.errors else None
+
+
+def _merged(state: NetState | None, phase: str) -> NetState:
+    """A solver's state with its default phase."""
+    if state is None:
+        return NetState(phase=phase)
+    return NetState(phase=state.phase if state.has("phase") else phase, level=state.level, stage=state.stage)
+
+
+def _test_states(solver: SolverSpec) -> list[tuple[NetState, int | None]]:
+    """One state and number of batches for each TEST net (Caffe: as many as there are test_iter)."""
+    count = max(len(solver.test_iter), len(solver.test_state), 1)
+    states = [_merged(state, "TEST") for state in solver.test_state] or [NetState(phase="TEST")] * count
+    iterations = list(solver.test_iter) or [None] * count
+    return list(zip(states, iterations))
+
+
+def _has_outputs(spec: NetSpec, state: NetState) -> bool:
+    """Whether the net has anything to evaluate in this state: some layer that feeds it is present."""
+    return any(layer.bottoms[1] == 0 for layer in expand(spec, state))
+
+
+def make_trainer(job: Job, seed: int | None = None) -> Trainer:
+    """A trainer with filled blobs.  `seed` replaces random_seed; -1 there draws one."""
+    chosen = job.solver.random_seed if seed is None else seed
+    return Trainer(job.solver, job.train.loaded, Blobs(secrets.randbits(31) if chosen < 0 else chosen))
+
+
+def make_evaluator(prepared: Prepared, blobs: Blobs, test_iter: int | None = None) -> Evaluator:
+    """The evaluator of a TEST net over blobs that it may share with a TRAIN net."""
+    loaded = prepared.loaded
+    blobs.add(loaded.net, loaded.shapes)
+    return Evaluator(loaded.net, input_shapes(loaded.net, loaded.shapes), blobs, prepared.datasets, test_iter)

@@ -1,0 +1,84 @@
+"""Snapshots: weights, solver history and state in one .npz file, written so that a crash cannot damage it.
+
+The weights stand under Caffe's keys (`conv1/0`), so that a snapshot is a weight file, too; history arrays
+under `history/<slot>/<key>`; everything else as JSON text in the array `state`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netdef.data.arrays import read_npz
+from netdef.diag import EnvironmentFault, UsageError
+from netdef.source import BadFile
+
+STATE = "state"
+HISTORY = "history/"
+
+
+def save(path: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+    """Write a snapshot under a temporary name, sync it and rename it; raises `EnvironmentFault`."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = np.frombuffer(json.dumps(state, sort_keys=True).encode(), np.uint8)
+    members: dict[str, Any] = {STATE: text, **arrays}
+    try:
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, **members)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise EnvironmentFault(f"{path}: the snapshot cannot be written: {error.strerror or error}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename durable, where folders can be opened (not on Windows)."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def load_weights(path: Path) -> dict[str, np.ndarray]:
+    """The weights of a snapshot or of any .npz with Caffe's keys;
+
+    Raises `UsageError` or `EnvironmentFault`.
+    """
+    return {key: value for key, value in _read(path).items() if key != STATE and not key.startswith(HISTORY)}
+
+
+def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
+    """Weights by key, history arrays by `<slot>/<key>`, and the state;
+
+    Raises `UsageError` or `EnvironmentFault`.
+    """
+    arrays = _read(path)
+    if STATE not in arrays:
+        raise UsageError(f"{path} holds no training state; give it with --weights to start from its weights")
+    try:
+        state = json.loads(arrays.pop(STATE).tobytes())
+    except ValueError:
+        raise UsageError(f"{path}: the training state is damaged; resume from an earlier snapshot") from None
+    history = {key.removeprefix(HISTORY): arrays.pop(key) for key in list(arrays) if key.startswith(HISTORY)}
+    return arrays, history, state
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    if not path.is_file():
+        raise EnvironmentFault(f"{path}: there is no such file")
+    try:
+        return read_npz(path)
+    except BadFile as bad:
+        raise UsageError(f"{path} is no weight file: {bad}; netdef reads .npz files that it wrote") from None
