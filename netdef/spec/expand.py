@@ -1,0 +1,43 @@
+"""The layers of one state: include and exclude rules, then bottoms and tops that were left out."""
+
+from __future__ import annotations
+
+from netdef.spec.layers.base import Layer
+from netdef.spec.message import replace
+from netdef.spec.net import NetSpec, NetState
+
+
+def expand(spec: NetSpec, state: NetState) -> list[Layer]:
+    """The layers of `spec` that are present in `state`, in the file's order, bottoms and tops filled in.
+
+    Phase and level are those of `state`; stages of the file's own `state` are added to it, as in Caffe.  A
+    bottom that was left out is the first top of the layer before it among those present, or, where none is,
+    of the layer before it in the file, whose absence can then be reported.  A top that was left out is the
+    layer's name.
+    """
+    stages = (*state.stage, *(spec.state.stage if spec.state else ()))
+    state = NetState(phase=state.phase, level=state.level, stage=list(stages))
+    layers: list[Layer] = []
+    here = anywhere = ""
+    for layer in spec.layer:
+        filled = _filled(layer, here or anywhere)
+        first = filled.top[0] if filled.top else ""
+        anywhere = first or anywhere
+        if is_present(layer, state):
+            layers.append(filled)
+            here = first or here
+    return layers
+
+
+def is_present(layer: Layer, state: NetState) -> bool:
+    """Whether include and exclude rules admit the layer (Caffe's FilterNet)."""
+    if layer.include:
+        return any(rule.met_by(state) for rule in layer.include)
+    return not any(rule.met_by(state) for rule in layer.exclude)
+
+
+def _filled(layer: Layer, previous: str) -> Layer:
+    reads = layer.bottom or layer.has("bottom") or not layer.bottoms[0] or not previous
+    bottom = layer.bottom if reads else (previous,)
+    top = layer.top if layer.top or layer.has("top") else (layer.name,)
+    return layer if (bottom, top) == (layer.bottom, layer.top) else replace(layer, bottom=bottom, top=top)

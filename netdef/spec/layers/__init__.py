@@ -1,0 +1,36 @@
+"""Layer types, by the name that `type` gives them.
+
+The list is written out: a type that is not in it does not exist, whatever is imported.
+"""
+
+from __future__ import annotations
+
+from netdef.spec.layers.activation import ReLU, Sigmoid, TanH
+from netdef.spec.layers.base import Layer
+from netdef.spec.layers.common import Concat, Dropout, Eltwise, Flatten, InnerProduct, Softmax
+from netdef.spec.layers.data import ArrayData, IdxData, Input
+from netdef.spec.layers.loss import Accuracy, SoftmaxWithLoss
+from netdef.spec.layers.normalization import BatchNorm, Scale
+from netdef.spec.layers.vision import LRN, Convolution, Pooling
+
+LAYERS: dict[str, type[Layer]] = {
+    "Accuracy": Accuracy,
+    "ArrayData": ArrayData,
+    "BatchNorm": BatchNorm,
+    "Concat": Concat,
+    "Convolution": Convolution,
+    "Dropout": Dropout,
+    "Eltwise": Eltwise,
+    "Flatten": Flatten,
+    "IdxData": IdxData,
+    "InnerProduct": InnerProduct,
+    "Input": Input,
+    "LRN": LRN,
+    "Pooling": Pooling,
+    "ReLU": ReLU,
+    "Scale": Scale,
+    "Sigmoid": Sigmoid,
+    "Softmax": Softmax,
+    "SoftmaxWithLoss": SoftmaxWithLoss,
+    "TanH": TanH,
+}
