@@ -183,13 +183,18 @@ def exit_status(diagnostics: Iterable[Diagnostic]) -> int:
     return min((d.code.exit_code for d in errors or found), default=0)
 
 
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """The legal word that was most likely meant; empty where none is near."""
+    folded = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
+    return folded[near[0]] if near else ""
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A hint that names the nearest legal word, or all of them where none is near and they are few."""
     words = list(choices)
-    folded = {w.lower(): w for w in words}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {folded[near[0]]}?"
+    if near := nearest(word, words):
+        return f"did you mean {near}?"
     if 0 < len(words) <= 20:
         return "legal: " + ", ".join(words)
     return ""

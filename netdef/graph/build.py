@@ -31,6 +31,7 @@ class BuiltLayer(NamedTuple):
     """What a layer became."""
 
     layer: Layer
+    bottoms: tuple[Entry, ...]
     nodes: tuple[Node, ...]
     tops: tuple[Entry, ...]
     params: tuple[Param, ...]
@@ -93,7 +94,9 @@ class LayerBuilder:
         node, owner = self._net.parameter(self.layer, role, spec, number)
         shared = self._net.shared_multipliers(node, spec)
         self.params.append(Param(node, role, filler, shared[0], shared[1], owner))
-        return Entry(node, 0)
+        if owner or spec.share_mode == "STRICT":
+            return Entry(node, 0)
+        return self.op("Reinterpret", Entry(node, 0), suffix=f"_{role}")[0]
 
     def state(self, role: str) -> Entry:
         node, owner = self._net.parameter(self.layer, role, ParamSpec(), len(self.params))
@@ -181,7 +184,9 @@ class NetBuilder:
                 )
                 continue
             readers.update(entry for entry in bottoms if entry is not None)
-            built[plan.number] = BuiltLayer(layer, tuple(builder.nodes), tuple(tops), tuple(builder.params))
+            built[plan.number] = BuiltLayer(
+                layer, tuple(builder.bottoms), tuple(builder.nodes), tuple(tops), tuple(builder.params)
+            )
             for blob, entry in zip(layer.top, tops):
                 versions[plan.number, blob] = entry
                 if plan.final(blob):

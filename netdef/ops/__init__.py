@@ -32,7 +32,7 @@ from netdef.ops.lrn import LRN
 from netdef.ops.normalization import BatchNorm, Scale
 from netdef.ops.pooling import Pooling
 from netdef.ops.regularization import Dropout
-from netdef.ops.structure import Concat, Flatten
+from netdef.ops.structure import Concat, Flatten, Reinterpret
 
 LISTED: tuple[type[Op], ...] = (
     Accuracy,
@@ -61,6 +61,7 @@ LISTED: tuple[type[Op], ...] = (
     Pooling,
     RDivScalar,
     RMinusScalar,
+    Reinterpret,
     Scale,
     Softmax,
     SoftmaxOutput,

@@ -60,6 +60,35 @@ class Flatten(Op):
         xp.copyto(ddata, doutput.reshape(ddata.shape))
 
 
+class Reinterpret(Op):
+    """The same elements under the shape that their reader needs: data -> output of as many elements.
+
+    Caffe's `share_mode: PERMISSIVE`: a layer uses another one's blob as if it had its own shape.  The output
+    is the memory of the data.
+    """
+
+    work = 0
+    examples = (({}, {"data": (4, 6), "output": (4, 3, 2)}),)
+
+    def shape(self, s: Shapes) -> None:
+        given, needed = (None if s[name] is None else prod(s[name] or ()) for name in ("data", "output"))
+        if given is not None and needed is not None and given != needed:
+            raise ShapeError(
+                f"the shared blob is {show(s['data'])}, {given} elements, but {show(s['output'])} is needed",
+                tensor="data",
+                hint="share blobs of equal size only",
+            )
+
+    def view(self, train: bool) -> tuple[str, str] | None:
+        return "data", "output"
+
+    def forward(self, xp: Any, data: Any, output: Any) -> None:
+        output[...] = data.reshape(output.shape)
+
+    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
+        ddata[...] = doutput.reshape(ddata.shape)
+
+
 class Concat(Variadic):
     """Tensors one after the other along the axis `dim`: arg0, arg1, ... -> output.
 

@@ -83,6 +83,15 @@ UNKNOWN_SHAPE = Code(
     good=_conv("num_output: 4, kernel_size: 3"),
 )
 
+BLOB_TOO_LARGE = Code(
+    "ND214",
+    "blob-too-large",
+    what="A blob or parameter has more than 2,147,483,647 elements.",
+    why="It would take more than 8 GiB; Caffe refuses it. Most often a size was mistyped.",
+    bad=f"{_HEAD}  - {{name: data, type: Input, input_param: {{shape: {{dim: [65536, 65536]}}}}}}\n",
+    good=f"{_HEAD}  - {{name: data, type: Input, input_param: {{shape: {{dim: [64, 65536]}}}}}}\n",
+)
+
 BY_KIND = {
     code.name: code
     for code in (

@@ -9,11 +9,14 @@ from netdef.diag import Findings, Span
 from netdef.graph.build import BuiltLayer, Net
 from netdef.graph.node import Entry, Node
 from netdef.ops.base import Op
-from netdef.ops.shapes import Shape, complete, prod, show
+from netdef.ops.shapes import Shape, ShapeError, complete, prod, show
 from netdef.passes import codes
 from netdef.passes.infer import Failure, Known, infer_shapes, node_shapes
 from netdef.passes.trail import trail
 from netdef.spec.layers.base import Layer
+
+#: Caffe's limit on the elements of a blob
+MOST_ELEMENTS = 2**31 - 1
 
 
 class LayerCost(NamedTuple):
@@ -35,6 +38,7 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
     known, failures = infer_shapes(heads, shapes)
     for failure in failures:
         report(net, failure, known, findings)
+    check_layers(net, known, findings)
     if not findings.errors:
         for blob, entry in net.inputs.items():
             if known.get(entry) is None:
@@ -44,6 +48,32 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
                     codes.UNKNOWN_SHAPE, layer.span("name"), f"the shape of {blob} is not known", hint
                 )
     return known
+
+
+def check_layers(net: Net, known: Known, findings: Findings) -> None:
+    """Report bottoms that Caffe refuses, and the first blob of each layer that has too many elements."""
+    for built in net.layers:
+        layer = built.layer
+        bottoms = [known.get(entry) for entry in built.bottoms]
+        if all(map(complete, bottoms)):
+            try:
+                layer.check_bottoms(bottoms)  # type: ignore[arg-type]
+            except ShapeError as error:
+                span = blamed(layer, error.attribute)
+                findings.add(codes.BY_KIND[error.kind], span, f"{layer.name}: {error.message}", error.hint)
+                continue
+        entries = {
+            **dict(zip(layer.top, built.tops)),
+            **{p.node.name: Entry(p.node, 0) for p in built.params},
+        }
+        for blob, entry in entries.items():
+            shape = known.get(entry)
+            size = prod(shape) if shape is not None else None
+            if size is not None and size > MOST_ELEMENTS:
+                told = f"{layer.name}: {blob} is {show(shape)}, which is {size:,} elements"
+                hint = f"at most {MOST_ELEMENTS:,}; look at the shapes that lead here"
+                findings.add(codes.BLOB_TOO_LARGE, layer.span("name"), told, hint)
+                break
 
 
 def _declared(net: Net, given: Mapping[str, Shape], findings: Findings) -> dict[str, Shape]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from netdef.diag import Code, Findings, Span, did_you_mean
+from netdef.diag import Code, Findings, Span, did_you_mean, nearest
 from netdef.ops.fields import BadValue, Declared, Field, describe
 from netdef.spec import codes
 from netdef.spec.document import Document, Path
@@ -197,8 +197,10 @@ def _check_missing(
         told = f"{path_text(path, document)} needs {what}"
         findings.add(codes.MISSING_FIELD, document.nearest(path), told, f"give {what}: {field.help}")
 
+    # A key that is misspelt has a finding already, and says which field was meant.
+    meant = {nearest(str(key), declaration.fields) for key in data.keys() - declaration.fields.keys()}
     for name, field in declaration.fields.items():
-        if name in data:
+        if name in data or name in meant:
             continue
         if field.required:
             report(name, field)

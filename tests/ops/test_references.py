@@ -168,6 +168,14 @@ def flatten(op, x, heads):
     }
 
 
+@reference("Reinterpret")
+def reinterpret(op, x, heads):
+    return {
+        "output": np.array(list(x["data"].flat)).reshape(heads["doutput"].shape),
+        "ddata": np.array(list(heads["doutput"].flat)).reshape(x["data"].shape),
+    }
+
+
 @reference("Concat")
 def concat(op, x, heads):
     parts = [x[f"arg{i}"] for i in range(op.num_args)]

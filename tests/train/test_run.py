@@ -93,7 +93,7 @@ def weights_of(path):
 
 @pytest.mark.parametrize("kind", ["SGD", "AdaDelta", "Adam"])
 def test_a_resumed_run_gives_the_same_bits(folder, kind):
-    """Cut at iteration 9, in the middle of an epoch:
+    """Cut at iteration 9, in the middle of an epoch.
 
     Weights, statistics and history go on as if it had not been.
     """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from netdef.diag import Findings, did_you_mean
 from netdef.ops.fields import Bool, Enum, Float, Int, Str
-from netdef.ops.shapes import Shape
+from netdef.ops.shapes import Full, Shape
 from netdef.spec import codes
 from netdef.spec.layers.rules import arity, include_or_exclude, once_per, params_match_blobs
 from netdef.spec.message import Message, Report, Rule, Sub
@@ -161,12 +162,13 @@ class Layer(Message):
     blobs: ClassVar[int] = 0
     #: whether the first top is part of the objective with weight 1 unless `loss_weight` says otherwise
     is_loss: ClassVar[bool] = False
-    #: whether the layer may write its top over its bottom; Caffe refuses it for some types
-    inplace: ClassVar[bool] = True
-    #: bottoms that no gradient passes into, by number
-    no_gradient: ClassVar[tuple[int, ...]] = ()
     #: which fields set an operator's attribute, so that a shape error can point at them
     blame: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @property
+    def inplace(self) -> bool:
+        """Whether the layer may write its top over its bottom; Caffe refuses it for some types."""
+        return True
 
     def blob_count(self) -> int:
         """The number of learnable blobs that these fields call for."""
@@ -178,6 +180,9 @@ class Layer(Message):
         A file that is missing or wrong becomes a finding, and the shapes that hang on it `None`.
         """
         return [None] * len(self.top)
+
+    def check_bottoms(self, shapes: Sequence[Full]) -> None:
+        """Raise `ShapeError` for bottoms that Caffe refuses although the operators would take them."""
 
     def lower(self, net: Builder) -> list[Entry]:
         """Build the operators of this layer and return one entry for each top."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from netdef.ops.fields import Bool, Enum, Float, Int
+from netdef.ops.shapes import Full, ShapeError, show
 from netdef.spec import codes
 from netdef.spec.layers.activation import ENGINE_HELP
 from netdef.spec.layers.base import Builder, Entry, FillerParameter, Layer
@@ -132,8 +134,20 @@ class Flatten(Layer):
 
     flatten_param = Sub(FlattenParameter, "settings of the layer", number=135)
 
-    inplace = False
     blame = {"axis": ("flatten_param.axis",), "end_axis": ("flatten_param.end_axis",)}
+
+    @property
+    def inplace(self) -> bool:
+        return False
+
+    def check_bottoms(self, shapes: Sequence[Full]) -> None:
+        axes = len(shapes[0])
+        if self.flatten_param.axis >= axes:
+            raise ShapeError(
+                f"axis {self.flatten_param.axis} is out of range for bottom {show(shapes[0])}",
+                attribute="axis",
+                hint=f"from {-axes} to {axes - 1}",
+            )
 
     def lower(self, net: Builder) -> list[Entry]:
         param: FlattenParameter = self.flatten_param
@@ -199,6 +213,11 @@ class Eltwise(Layer):
     rules = (*Layer.rules, _coeff_for_sum)
     bottoms = (2, None)
     blame = {"coeff": ("eltwise_param.coeff",)}
+
+    @property
+    def inplace(self) -> bool:
+        # Caffe clears the top of a SUM before it adds the bottoms, so that the one in place is lost.
+        return bool(self.eltwise_param.operation != "SUM")
 
     def lower(self, net: Builder) -> list[Entry]:
         param: EltwiseParameter = self.eltwise_param

@@ -87,7 +87,7 @@ class FileData(Layer):
         return bool(self.block.shuffle)
 
     def files(self) -> list[tuple[Path, str]]:
-        """For each top the absolute path of its file, and its array's name there ("" in a file of one)."""
+        """For each top the path of its file, and its array's name there ("" in a file of one)."""
         raise NotImplementedError
 
     def source_span(self) -> Span:
@@ -95,9 +95,9 @@ class FileData(Layer):
         return self.block.span("source")
 
     def resolve(self, source: str) -> Path:
-        """The absolute path of a source, which is relative to the spec's folder."""
+        """The path of a source, which is relative to the spec's folder."""
         folder = os.path.dirname(self.document.file) if self.document else ""
-        return Path(os.path.abspath(os.path.join(folder, source)))
+        return Path(os.path.join(folder, source))
 
     def declared(self) -> list[Full | None]:
         """For each top the shape of a sample that the layer declares."""

@@ -58,7 +58,6 @@ class SoftmaxWithLoss(Layer):
     bottoms = (2, 2)
     tops = (1, 2)
     is_loss = True
-    no_gradient = (1,)
     blame = {
         "axis": ("softmax_param.axis",),
         "ignore_label": ("loss_param.ignore_label",),
@@ -102,7 +101,6 @@ class Accuracy(Layer):
 
     bottoms = (2, 2)
     tops = (1, 2)
-    no_gradient = (0, 1)
     blame = {
         "top_k": ("accuracy_param.top_k",),
         "axis": ("accuracy_param.axis",),

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from netdef.ops.shapes import Full, ShapeError, show
 from netdef.spec import codes
 from netdef.spec.message import Message, Report, Rule
+
+
+def images_only(layer: str, shapes: Sequence[Full]) -> None:
+    """Caffe: some layers take images only.  Raises `ShapeError`."""
+    for shape in shapes:
+        if len(shape) != 4:
+            raise ShapeError(
+                f"its bottom is {show(shape)}, but {layer} takes images: num x channels x height x width",
+                hint="give it a blob of 4 axes",
+            )
 
 
 def arity(layer: Any, report: Report) -> None:

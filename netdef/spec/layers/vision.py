@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from netdef.ops.fields import Bool, Enum, Float, Int
+from netdef.ops.shapes import Full, ShapeError, show
 from netdef.spec import codes
 from netdef.spec.layers.activation import ENGINE_HELP
 from netdef.spec.layers.base import Builder, Entry, FillerParameter, Layer
-from netdef.spec.layers.rules import generic_or_pair
+from netdef.spec.layers.rules import generic_or_pair, images_only
 from netdef.spec.message import Message, Report, Sub
 
 
@@ -108,6 +110,15 @@ class Convolution(Layer):
 
     def blob_count(self) -> int:
         return 1 + int(self.convolution_param.bias_term)
+
+    def check_bottoms(self, shapes: Sequence[Full]) -> None:
+        for shape in shapes[1:]:
+            if shape != shapes[0]:
+                raise ShapeError(
+                    f"its bottoms differ: {show(shapes[0])} and {show(shape)}",
+                    hint="give each its own layer, and let them share their blobs by the name in param",
+                    kind="input-shapes-differ",
+                )
 
     def lower(self, net: Builder) -> list[Entry]:
         param: ConvolutionParameter = self.convolution_param
@@ -226,6 +237,9 @@ class Pooling(Layer):
         "global_pool": ("pooling_param.global_pooling",),
     }
 
+    def check_bottoms(self, shapes: Sequence[Full]) -> None:
+        images_only(self.type, shapes)
+
     def lower(self, net: Builder) -> list[Entry]:
         param: PoolingParameter = self.pooling_param
         return net.op(
@@ -277,6 +291,9 @@ class LRN(Layer):
         "nsize": ("lrn_param.local_size",),
         "norm_region": ("lrn_param.norm_region",),
     }
+
+    def check_bottoms(self, shapes: Sequence[Full]) -> None:
+        images_only(self.type, shapes)
 
     def lower(self, net: Builder) -> list[Entry]:
         param: LRNParameter = self.lrn_param
