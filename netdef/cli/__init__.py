@@ -1,0 +1,98 @@
+"""The command line: one file for each command, loaded when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+import netdef
+from netdef.diag import Error, UsageError, did_you_mean
+
+#: command -> (module, function, help line); `--help` is printed from here, without loading any command
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "lint": ("netdef.cli.lint", "lint", "Check nets and solvers; silent when all is well."),
+    "infer-shape": (
+        "netdef.cli.infer_shape",
+        "infer_shape",
+        "Print the shapes, parameters and work of every layer.",
+    ),
+    "show": ("netdef.cli.show", "show", "Print a stage on the way from the file to the plan."),
+    "train": ("netdef.cli.train", "train", "Train a net with a solver."),
+    "test": ("netdef.cli.test", "test", "Evaluate weights on the data of the TEST phase."),
+    "check-grad": ("netdef.cli.check_grad", "check_grad", "Compare gradients with finite differences."),
+    "layers": ("netdef.cli.layers", "layers", "List the layer types, or describe one."),
+    "explain": ("netdef.cli.explain", "explain", "Explain a diagnostic code."),
+    "schema": ("netdef.cli.schema", "schema", "Print the JSON Schema of nets or solvers."),
+}
+
+
+class Commands(click.Group):
+    """The commands of the table, each loaded on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function, help_line = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), function)
+        command.short_help = help_line
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row[2]) for name, row in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise click.UsageError(f"there is no command {name}; {did_you_mean(name, COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(netdef.__version__, prog_name="netdef")
+def command() -> None:
+    """Neural networks written as data: check, see, train and test them.
+
+    Exit status: 0 fine, 1 findings, 2 wrong usage, 3 a file or the machine refuses, 4 training met a number
+    that is not finite.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status; every `netdef.Error` becomes a message."""
+    try:
+        status = command.main(args=arguments, prog_name="netdef", standalone_mode=False)
+        sys.exit(status or 0)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as problem:
+        problem.show()
+        sys.exit(problem.exit_code)
+    except Error as error:
+        _report(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `netdef layers | head`: nobody is left to tell.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _report(error: Error) -> None:
+    if error.diagnostics:
+        from netdef.cli.render import Renderer
+
+        renderer = Renderer()
+        for diagnostic in error.diagnostics:
+            click.echo(renderer.block(diagnostic), err=True)
+    else:
+        kind = "usage" if isinstance(error, UsageError) else "error"
+        click.echo(f"netdef: {kind}: {error}", err=True)

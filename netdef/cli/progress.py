@@ -1,0 +1,98 @@
+"""How a training run looks in a terminal and in a log."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from types import TracebackType
+
+import click
+
+from netdef.train.events import Event, Listener, Saved, Stepped, Stopped, Tested
+
+#: seconds between two looks of the bar
+_INTERVAL = 0.1
+
+
+def listener(kind: str) -> AbstractContextManager[Listener]:
+    """The listener for `--progress`: auto, bar, plain or none."""
+    if kind == "auto":
+        kind = "bar" if sys.stderr.isatty() else "plain"
+    if kind == "bar":
+        return Bar()
+    return nullcontext(Plain() if kind == "plain" else Listener())
+
+
+def told(event: Event) -> str:
+    """An event in one line; empty for an iteration that is not displayed."""
+    if isinstance(event, Stepped):
+        return (
+            f"iteration {event.iteration}: loss {event.loss:.6g}, rate {event.rate:.4g}"
+            if event.display
+            else ""
+        )
+    if isinstance(event, Tested):
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in event.outputs.items())
+        net = f" net {event.net}" if event.net else ""
+        return f"test{net} at iteration {event.iteration}: {scores} ({event.samples} samples)"
+    if isinstance(event, Saved):
+        return f"snapshot {event.path}" if event.path.name != "last.npz" else ""
+    assert isinstance(event, Stopped)
+    return f"stopped by {event.signal} at iteration {event.iteration}; go on with --resume"
+
+
+class Plain(Listener):
+    """One line for each event, on standard output."""
+
+    def hear(self, event: Event) -> None:
+        if text := told(event):
+            click.echo(text)
+
+
+class Bar(Listener):
+    """A bar with loss, rate, iterations a second and time left; tests and snapshots stand above it."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            TextColumn("rate {task.fields[rate]:.2e}"),
+            TextColumn("{task.fields[speed]:.0f} it/s"),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, highlight=False),
+        )
+        self._task = self._progress.add_task("train", total=None, loss=float("nan"), rate=0.0, speed=0.0)
+        self._first: int | None = None
+        self._shown = 0.0
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, Stepped):
+            if self._first is None:
+                self._first = event.iteration
+            done = event.iteration + 1
+            if event.seconds - self._shown < _INTERVAL and done < event.max_iter:
+                return
+            self._shown = event.seconds
+            speed = (done - self._first) / event.seconds if event.seconds else 0.0
+            self._progress.update(
+                self._task,
+                completed=done,
+                total=event.max_iter,
+                loss=event.loss,
+                rate=event.rate,
+                speed=speed,
+            )
+        elif text := told(event):
+            self._progress.console.print(text, markup=False)

@@ -1,0 +1,280 @@
+"""Commands as a user calls them: what they print and how they exit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netdef.cli import COMMANDS, main
+from netdef.diag import Code
+from netdef.spec.layers import LAYERS
+
+ROOT = Path(__file__).parents[2]
+LENET = str(ROOT / "configs" / "digits" / "lenet.yaml")
+SOLVER = str(ROOT / "configs" / "digits" / "solver.yaml")
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Call the command line in this process: exit status, standard output and error."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+def test_help_lists_every_command(run):
+    """From the table alone."""
+    status, output, _ = run("--help")
+
+    assert status == 0
+    for name, (_, _, line) in COMMANDS.items():
+        assert name in output
+        assert line.split()[0] in output
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_has_help(run, name):
+    """`netdef COMMAND --help` works and describes the options."""
+    status, output, _ = run(name, "--help")
+
+    assert status == 0
+    assert "Usage: netdef" in output
+    assert "--help" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["lnit"], "did you mean lint?"),
+        (["lint"], "Missing argument"),
+        (["lint", "configs", "--format", "xml"], "json"),
+        (["infer-shape", LENET, "--input", "data"], "--input data=1,1,28,28"),
+        (["infer-shape", LENET, "--input", "dta=1,1,8,8"], "did you mean data?"),
+        (["explain", "ND999"], "there is no code ND999"),
+        (["layers", "Convolutoin"], "did you mean Convolution?"),
+        (["train", SOLVER, "--weights", "a.npz", "--resume", "b.npz"], "give one of them"),
+        (["train", SOLVER, "--partial"], "--weights"),
+        (["train", LENET], "has no solver"),
+        (["test", LENET], "--weights"),
+        (["train", SOLVER, "--max-iter", "-1"], "--max-iter"),
+    ],
+)
+def test_wrong_usage_exits_with_2(run, arguments, words):
+    """One message that says what would be right, and nothing on standard output."""
+    status, output, errors = run(*arguments)
+
+    assert status == 2, errors
+    assert words in errors
+    assert "Traceback" not in output + errors
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["lint", "absent.yaml"],
+        ["infer-shape", "absent.yaml"],
+        ["train", "absent.yaml"],
+        ["test", LENET, "--weights", "absent.npz"],
+        ["train", SOLVER, "--weights", "absent.npz"],
+        ["train", SOLVER, "--resume", "absent.npz"],
+        ["show", str(ROOT / "configs")],
+    ],
+)
+def test_what_the_machine_refuses_exits_with_3(run, arguments, tmp_path, monkeypatch):
+    """A file that is missing or is a folder."""
+    monkeypatch.chdir(tmp_path)
+    status, output, errors = run(*arguments)
+
+    assert status == 3, errors
+    assert "Traceback" not in output + errors
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_infer_shape_as_json(run):
+    """The form that scripts rely on."""
+    status, output, _ = run(
+        "infer-shape", LENET, "--phase", "TEST", "--input", "data=1,1,8,8", "--format", "json"
+    )
+    data = json.loads(output)
+
+    assert status == 0
+    assert list(data) == ["name", "phase", "inputs", "outputs", "layers", "totals"]
+    assert data["inputs"] == {"data": [1, 1, 8, 8], "label": [1]}
+    assert data["outputs"] == {"accuracy": [], "loss": []}
+    layers = {layer["name"]: layer for layer in data["layers"]}
+    assert list(layers["conv1"]) == ["name", "type", "tops", "params", "macs"]
+    assert layers["conv1"]["tops"] == {"conv1": [1, 32, 8, 8]}
+    assert layers["conv1"]["params"] == {"conv1_weight": [32, 1, 3, 3], "conv1_bias": [32]}
+    assert layers["conv1"]["macs"] == 32 * 9 * 64
+    params = 32 * 10 + 32 * (32 * 9 + 1) + 128 * (32 * 16 + 1) + 10 * 129
+    assert data["totals"] == {"params": params, "macs": sum(layer["macs"] for layer in data["layers"])}
+
+
+def test_infer_shape_as_a_table(run):
+    """Layer, type, shape, parameters and MACs, and the totals."""
+    status, output, _ = run("infer-shape", LENET)
+
+    assert status == 0
+    for word in ("conv1", "Convolution", "64x32x8x8", "9,248", "digits-lenet"):
+        assert word in output
+
+
+def test_lint_is_silent_when_all_is_well(run):
+    """No output, exit status 0."""
+    assert run("lint", LENET, SOLVER) == (0, "", "")
+
+
+def test_lint_reads_standard_input(run, monkeypatch, capsys):
+    """`-` is standard input; the source line is shown from there."""
+    import io
+    import sys
+
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO(b"name: n\nlayer:\n  - {name: x, type: Relu}\n"))
+    )
+    status, output, _ = run("lint", "-")
+
+    assert status == 1
+    assert output.startswith("<stdin>:3:21: error ND005")
+    assert "3 |   - {name: x, type: Relu}" in output
+
+
+def test_lint_as_json(run, tmp_path):
+    """A list of findings with places, for other tools."""
+    (tmp_path / "net.yaml").write_text("name: n\nlayer:\n  - {name: x, type: Relu}\n")
+    status, output, _ = run("lint", str(tmp_path), "--format", "json")
+    (finding,) = json.loads(output)
+
+    assert status == 1
+    assert (finding["code"], finding["line"], finding["column"]) == ("ND005", 3, 21)
+    assert "ReLU" in finding["hint"]
+
+
+def test_lint_passes_over_other_files_in_a_folder(run, tmp_path):
+    """A workflow is no net; named, it is an error."""
+    workflow = tmp_path / "ci.yaml"
+    workflow.write_text("on: push\njobs: {}\n")
+
+    assert run("lint", str(tmp_path)) == (0, "", "")
+    assert run("lint", str(workflow))[0] == 1
+
+
+def test_every_code_has_a_page(run):
+    """`netdef explain` lists them, `netdef explain CODE` prints what, why and when to ignore."""
+    _, listing, _ = run("explain")
+
+    assert len(listing.splitlines()) == len(Code.registry)
+    for code in Code.registry.values():
+        status, page, _ = run("explain", code.id)
+        assert status == 0
+        assert code.name in page
+        assert "Why:" in page
+        assert run("explain", code.name)[1] == page
+
+
+@pytest.mark.parametrize("name", list(LAYERS))
+def test_every_layer_type_has_a_page(run, name):
+    """`netdef layers TYPE` prints each field of the type's own blocks."""
+    status, output, _ = run("layers", name)
+
+    assert status == 0
+    assert output.startswith(name)
+
+
+@pytest.mark.parametrize("stage", ["spec", "expanded", "graph", "shapes", "plan"])
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_every_stage_can_be_shown(run, stage, phase):
+    """Each stage prints something that names the first convolution."""
+    status, output, _ = run("show", LENET, "--stage", stage, "--phase", phase)
+
+    assert status == 0
+    assert "conv1" in output
+
+
+def test_the_expanded_net_is_a_net_again(run, tmp_path):
+    """What `show --stage expanded` prints can be linted and has the same shapes."""
+    _, output, _ = run("show", LENET, "--stage", "expanded", "--phase", "TEST")
+    copy = ROOT / "configs" / "digits" / "lenet.yaml"
+    expanded = tmp_path / "expanded.yaml"
+    expanded.write_text(output.replace("digits.npz", str(copy.with_name("digits.npz"))))
+    before = json.loads(run("infer-shape", LENET, "--phase", "TEST", "--format", "json")[1])
+    after = json.loads(run("infer-shape", str(expanded), "--phase", "TEST", "--format", "json")[1])
+
+    assert after == before
+
+
+def test_check_grad_passes_on_a_real_net(run):
+    """Every blob of the digits LeNet agrees with finite differences."""
+    status, output, errors = run("check-grad", LENET, "--set", "layer.train.array_data_param.batch_size=4")
+
+    assert status == 0, errors
+    assert "WRONG" not in output
+    assert "conv2_weight" in output
+
+
+def test_check_grad_needs_a_loss(run, tmp_path):
+    """A net without a loss has no gradient; the message says what to add."""
+    net = tmp_path / "net.yaml"
+    net.write_text("name: n\nlayer:\n  - {name: data, type: Input, input_param: {shape: {dim: [1, 2]}}}\n")
+    status, _, errors = run("check-grad", str(net))
+
+    assert status == 1
+    assert "add a loss layer" in errors
+
+
+def test_schemas_are_printed(run):
+    """`netdef schema` prints what schemas/ holds."""
+    for kind in ("net", "solver"):
+        status, output, _ = run("schema", kind)
+        assert status == 0
+        assert json.loads(output) == json.loads((ROOT / "schemas" / f"{kind}.schema.json").read_text())
+
+
+def test_train_test_and_resume(run, tmp_path, monkeypatch):
+    """The three commands of a day's work, in a process of their own each time a run is made."""
+    monkeypatch.chdir(tmp_path)
+    status, output, errors = run("train", SOLVER, "--max-iter", "30", "--run", "run", "--set", "snapshot=20")
+    assert status == 0, errors
+    assert "test at iteration 30: accuracy" in output
+    assert output.splitlines()[-1] == "weights: run/last.npz"
+
+    _, scores, _ = run("test", LENET, "--weights", "run/last.npz", "--format", "json")
+    assert json.loads(scores)["samples"] == 360
+    assert 0.5 < json.loads(scores)["scores"]["accuracy"] <= 1
+
+    first = dict(np.load("run/last.npz"))
+    status, _, errors = run(
+        "train", SOLVER, "--max-iter", "30", "--resume", "run/iter_20.npz", "--set", "snapshot=20"
+    )
+    assert status == 0, errors
+    again = dict(np.load("run/last.npz"))
+    assert all(np.array_equal(first[key], again[key]) for key in first)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(run, tmp_path, monkeypatch):
+    """Exit status 3, and the old files stay."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.npz").write_bytes(b"mine")
+    status, _, errors = run("train", SOLVER, "--run", "run")
+
+    assert status == 3
+    assert "not empty" in errors
+    assert (tmp_path / "run" / "last.npz").read_bytes() == b"mine"
+
+
+def test_training_that_fails_for_numbers_exits_with_4(run, tmp_path, monkeypatch):
+    """The message names the layer and what to do; snapshots taken before stay."""
+    monkeypatch.chdir(tmp_path)
+    status, _, errors = run("train", SOLVER, "--run", "run", "--set", "base_lr=1e20")
+
+    assert status == 4
+    assert "ND510" in errors
+    assert "lower base_lr" in errors
