@@ -8,7 +8,7 @@ from types import TracebackType
 
 import click
 
-from netdef.train.events import Event, Listener, Saved, Stepped, Stopped, Tested
+from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
 
 #: seconds between two looks of the bar
 _INTERVAL = 0.1
@@ -25,6 +25,12 @@ def listener(kind: str) -> AbstractContextManager[Listener]:
 
 def told(event: Event) -> str:
     """An event in one line; empty for an iteration that is not displayed."""
+    if isinstance(event, Started):
+        goes_on = f" from iteration {event.iteration}" if event.iteration else ""
+        return (
+            f"{event.net or 'net'}: {event.parameters:,} parameters, {event.samples:,} training samples, "
+            f"{event.max_iter:,} iterations{goes_on}, seed {event.seed}; kept in {event.folder}"
+        )
     if isinstance(event, Stepped):
         return (
             f"iteration {event.iteration}: loss {event.loss:.6g}, rate {event.rate:.4g}"

@@ -62,6 +62,11 @@ class Feed:
             layer.fill(arrays)
 
     @property
+    def samples(self) -> int:
+        """How many samples the largest set has: the length of an epoch."""
+        return max(layer.dataset.samples for layer in self.layers)
+
+    @property
     def drawn(self) -> list[int]:
         """How many samples each layer has drawn: the position in the data."""
         return [layer.order.drawn for layer in self.layers]

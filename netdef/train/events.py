@@ -7,6 +7,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+class Started(NamedTuple):
+    """A run is about to take its first step, or to go on after `iteration`."""
+
+    net: str
+    iteration: int
+    max_iter: int
+    #: learnable numbers
+    parameters: int
+    #: of the training set
+    samples: int
+    seed: int
+    folder: Path
+
+
 class Stepped(NamedTuple):
     """An iteration is done.
 
@@ -48,7 +62,7 @@ class Stopped(NamedTuple):
     signal: str
 
 
-Event = Stepped | Tested | Saved | Stopped
+Event = Started | Stepped | Tested | Saved | Stopped
 
 
 class Listener:

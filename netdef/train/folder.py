@@ -16,7 +16,7 @@ import numpy as np
 
 import netdef
 from netdef.diag import EnvironmentFault
-from netdef.train.events import Event, Listener, Saved, Stepped, Stopped, Tested
+from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
 
 
 def create(path: str | None, name: str) -> Path:
@@ -75,7 +75,9 @@ class RunLog(Listener):
             file.close()
 
     def hear(self, event: Event) -> None:
-        if isinstance(event, Stepped):
+        if isinstance(event, Started):
+            self._say(f"iteration {event.iteration}: started with seed {event.seed}")
+        elif isinstance(event, Stepped):
             if event.display:
                 extra = {"loss": event.loss, "rate": event.rate}
                 self._record(event.iteration, "train", {**event.outputs, **extra}, event.seconds)

@@ -10,7 +10,7 @@ from typing import Any
 from netdef.data.feed import Feed
 from netdef.train import snapshot
 from netdef.train.evaluate import Evaluator
-from netdef.train.events import Event, Listener, Saved, Stepped, Stopped, Tested
+from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
 from netdef.train.signals import Signals
 from netdef.train.trainer import Trainer
 
@@ -36,6 +36,7 @@ class Run:
         """Run until `max_iter`, or until a signal stops it after a snapshot."""
         trainer, solver = self.trainer, self.trainer.solver
         start = time.monotonic()
+        self._tell(self._started())
         with Signals() as signals:
             while trainer.iteration < solver.max_iter and not signals.stop:
                 iteration = trainer.iteration
@@ -59,6 +60,18 @@ class Run:
                 self._tell(Stopped(trainer.iteration, signals.stop))
                 return
         self.test()
+
+    def _started(self) -> Started:
+        trainer = self.trainer
+        return Started(
+            trainer.net.name,
+            trainer.iteration,
+            trainer.solver.max_iter,
+            sum(blob.value.size for blob in trainer.learnables),
+            self.feed.samples,
+            trainer.blobs.seed,
+            self.folder,
+        )
 
     def _is_test_due(self, iteration: int) -> bool:
         solver = self.trainer.solver

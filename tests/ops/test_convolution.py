@@ -190,7 +190,8 @@ def test_lenet_allocates_no_array(filters, kernel, data, kernels):
         tracemalloc.stop()
 
     assert left == 0
-    assert peak < 3 * 8192 * 4 + 8 * 1024  # three operands of an addition, and the views as Python objects
+    # The buffers of an addition's three operands, and the views as Python objects, whose size varies.
+    assert peak < 3 * 8192 * 4 + 32 * 1024
 
 
 # -- shapes ------------------------------------------------
