@@ -1,16 +1,16 @@
-"""The findings of one file: every stage from its text to its shapes, in both phases."""
+"""The findings of one file: every stage from its text to its shapes, in every state that it is used in."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from netdef.diag import Diagnostic, Findings
 from netdef.graph import codes
-from netdef.passes.pipeline import build_net, open_spec
+from netdef.passes.pipeline import Opened, build_net, open_spec
+from netdef.spec.expand import present
+from netdef.spec.layers.base import Layer
 from netdef.spec.net import NetSpec, NetState
-from netdef.spec.solver import SolverSpec
-
-PHASES = ("TRAIN", "TEST")
 
 
 class Checked(NamedTuple):
@@ -29,25 +29,39 @@ def check_file(path: str, named: bool = True) -> Checked:
     opened = open_spec(path, findings, named=named)
     if opened is None:
         return Checked(list(findings), "")
-    if isinstance(opened.spec, NetSpec):
-        check_net_spec(opened.spec, findings)
-    elif isinstance(opened.spec, SolverSpec) and opened.net is not None:
-        check_net_spec(opened.net, findings)
+    if opened.net is not None:
+        check_net_spec(opened.net, _states(opened), findings)
     return Checked(list(findings), opened.document.text)
 
 
-def check_net_spec(spec: NetSpec, findings: Findings) -> None:
-    """Build the net of each phase; a fault that both phases have is reported once."""
+def _states(opened: Opened) -> list[NetState]:
+    """Those of the solver's nets, or both phases where there is no solver."""
+    solver = opened.solver
+    if solver is None:
+        return [NetState(phase="TRAIN"), NetState(phase="TEST")]
+    return [solver.train_net_state(), *solver.test_net_states()]
+
+
+def check_net_spec(spec: NetSpec, states: Sequence[NetState], findings: Findings) -> None:
+    """Build the net of each state; a fault that several have is reported once.
+
+    States with the same layers have the same shapes, so that one of them stands for all.
+    """
     seen = {(diagnostic.code, diagnostic.span) for diagnostic in findings}
-    present = False
-    for phase in PHASES:
+    any_layer = False
+    checked: list[list[Layer]] = []
+    for state in states:
+        here = present(spec, state)
+        if here in checked:
+            continue
+        checked.append(here)
         more = Findings()
-        loaded = build_net(spec, NetState(phase=phase), more)
-        present = present or bool(loaded.net.layers) or bool(more.errors)
+        build_net(spec, state, more)
+        any_layer = any_layer or bool(here)
         for diagnostic in more:
             if (diagnostic.code, diagnostic.span) not in seen:
                 seen.add((diagnostic.code, diagnostic.span))
                 findings.extend([diagnostic])
-    if not present and not findings.errors:
-        message = "no layer is present in the TRAIN or the TEST phase"
+    if not any_layer and not findings.errors:
+        message = "no layer is present in any state that the net is used in"
         findings.add(codes.EMPTY_NET, spec.span("layer"), message, "look at the include rules")

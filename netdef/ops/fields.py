@@ -289,26 +289,21 @@ class Declared:
         cls.fields = {**cls.fields, **own}
 
     def __init__(self, **values: Any) -> None:
-        set_value = object.__setattr__
-        values = {
-            name: value for name, value in values.items() if value is not None or not self._may_be_unset(name)
-        }
-        for name in values.keys() - self.fields.keys():
-            raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
+        for name in values:
+            if name not in self.fields:
+                raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
+        given = []
         for name, field in self.fields.items():
-            if name not in values:
+            value = values.get(name)
+            if value is None and (name not in values or field.default is None):
                 if field.required:
                     raise BadValue(f"{type(self).__name__} needs {name}", field.help)
-                set_value(self, name, field.default)
-            elif isinstance(values[name], str):
-                set_value(self, name, field.read(values[name]))
+                value = field.default
             else:
-                set_value(self, name, field.parse(values[name]))
-        set_value(self, "given", frozenset(values))
-
-    @classmethod
-    def _may_be_unset(cls, name: str) -> bool:
-        return name in cls.fields and cls.fields[name].default is None
+                value = field.read(value) if isinstance(value, str) else field.parse(value)
+                given.append(name)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "given", frozenset(given))
 
     @classmethod
     def trusted(cls, values: Mapping[str, Any]) -> Any:

@@ -15,18 +15,24 @@ def expand(spec: NetSpec, state: NetState) -> list[Layer]:
     of the layer before it in the file, whose absence can then be reported.  A top that was left out is the
     layer's name.
     """
-    stages = (*state.stage, *(spec.state.stage if spec.state else ()))
-    state = NetState(phase=state.phase, level=state.level, stage=list(stages))
+    kept = set(map(id, present(spec, state)))
     layers: list[Layer] = []
     here = anywhere = ""
     for layer in spec.layer:
         filled = _filled(layer, here or anywhere)
         first = filled.top[0] if filled.top else ""
         anywhere = first or anywhere
-        if is_present(layer, state):
+        if id(layer) in kept:
             layers.append(filled)
             here = first or here
     return layers
+
+
+def present(spec: NetSpec, state: NetState) -> list[Layer]:
+    """The layers that are present in `state`, to which the stages of the file's own `state` are added."""
+    stages = (*state.stage, *(spec.state.stage if spec.state else ()))
+    whole = NetState(phase=state.phase, level=state.level, stage=list(stages))
+    return [layer for layer in spec.layer if is_present(layer, whole)]
 
 
 def is_present(layer: Layer, state: NetState) -> bool:

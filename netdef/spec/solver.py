@@ -92,6 +92,14 @@ def _kept_as(solver: Any, report: Report) -> None:
         report(codes.NOT_SUPPORTED, "snapshot_diff", told, "remove it")
 
 
+def _in_phase(phase: str, state: NetState | None) -> NetState:
+    """A state with `phase` where it names none."""
+    if state is None:
+        return NetState(phase=phase)
+    given = state.phase if state.has("phase") else phase
+    return NetState(phase=given, level=state.level, stage=list(state.stage))
+
+
 class SolverSpec(Message):
     """How a net is trained: Caffe's SolverParameter.
 
@@ -171,6 +179,16 @@ class SolverSpec(Message):
     layer_wise_reduce = Bool(True, "accepted, without effect", number=41)
 
     rules = (_one_net, _policy_fields, _rising_steps, _no_momentum, _test_counts, _kept_as)
+
+    def train_net_state(self) -> NetState:
+        """The state of the TRAIN net: `train_state`, whose phase is TRAIN unless it says otherwise."""
+        return _in_phase("TRAIN", self.train_state)
+
+    def test_net_states(self) -> list[NetState]:
+        """The state of each TEST net: `test_state`, or as many plain ones as `test_iter` has entries."""
+        if self.test_state:
+            return [_in_phase("TEST", state) for state in self.test_state]
+        return [NetState(phase="TEST")] * max(len(self.test_iter), 1)
 
     @classmethod
     def refusal(cls, key: str) -> tuple[Code, str]:

@@ -81,33 +81,19 @@ def prepare_job(path: str, overrides: Sequence[str], findings: Findings) -> Job 
     if solver is None:
         raise UsageError(f"{path} has no solver; add a `solver:` block to the net, or train a solver file")
     library = Library()
-    train = prepare_net(spec, _merged(solver.train_state, "TRAIN"), library, findings)
+    train = prepare_net(spec, solver.train_net_state(), library, findings)
     if train and not train.loaded.net.losses:
         message, hint = "the net has no loss in the TRAIN phase", "add a loss layer such as SoftmaxWithLoss"
         findings.add(codes.NO_LOSS, spec.span("layer"), message, hint)
     tests = []
-    for state, test_iter in _test_states(solver):
+    states = solver.test_net_states()
+    for state, test_iter in zip(states, solver.test_iter or [None] * len(states)):
         if not _has_outputs(spec, state):
             continue
         prepared = prepare_net(spec, state, library, findings)
         if prepared:
             tests.append(TestNet(prepared, test_iter))
     return Job(solver, train, tuple(tests)) if train and not findings.errors else None
-
-
-def _merged(state: NetState | None, phase: str) -> NetState:
-    """A solver's state with its default phase."""
-    if state is None:
-        return NetState(phase=phase)
-    return NetState(phase=state.phase if state.has("phase") else phase, level=state.level, stage=state.stage)
-
-
-def _test_states(solver: SolverSpec) -> list[tuple[NetState, int | None]]:
-    """One state and number of batches for each TEST net (Caffe: as many as there are test_iter)."""
-    count = max(len(solver.test_iter), len(solver.test_state), 1)
-    states = [_merged(state, "TEST") for state in solver.test_state] or [NetState(phase="TEST")] * count
-    iterations = list(solver.test_iter) or [None] * count
-    return list(zip(states, iterations))
 
 
 def _has_outputs(spec: NetSpec, state: NetState) -> bool:

@@ -39,7 +39,7 @@ class InnerProduct(Layer):
     """Fully connected layer: top = bottom . weight' + bias.
 
     Bottom (M..., K...), where the axes from `axis` on are taken as one of size K; top (M..., num_output).
-     Blobs: weight (num_output, K), or (K, num_output) with transpose; bias (num_output) with bias_term.
+    Blobs: weight (num_output, K), or (K, num_output) with transpose; bias (num_output) with bias_term.
     """
 
     inner_product_param = Sub(InnerProductParameter, "settings of the layer", number=117)

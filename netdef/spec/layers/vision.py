@@ -86,10 +86,10 @@ class ConvolutionParameter(Message):
 class Convolution(Layer):
     """Convolution: filters slide over the spatial axes (LeCun et al. 1989).
 
-    Each bottom (N..., C, S...) gives one top (N..., num_output, O...) with O = (S + 2 pad - (dilation (kernel
-    - 1) + 1)) / stride + 1, rounded down, for any number of spatial axes; several bottoms share the weights.
-     Blobs: weight (num_output, C / group, kernel...), bias (num_output) with bias_term.  `group` divides both
-    channel counts.
+    Each bottom (N..., C, S...) gives one top (N..., num_output, O...), for any number of spatial axes, with
+    O = (S + 2 pad - dilation (kernel - 1) - 1) / stride + 1, rounded down.  Several bottoms share
+    the weights.  Blobs: weight (num_output, C / group, kernel...), bias (num_output) with bias_term.
+    `group` divides both channel counts.
     """
 
     convolution_param = Sub(ConvolutionParameter, "settings of the layer", number=106)
