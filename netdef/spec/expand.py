@@ -15,24 +15,29 @@ def expand(spec: NetSpec, state: NetState) -> list[Layer]:
     of the layer before it in the file, whose absence can then be reported.  A top that was left out is the
     layer's name.
     """
-    kept = set(map(id, present(spec, state)))
+    state = _with_own_stages(spec, state)
     layers: list[Layer] = []
     here = anywhere = ""
     for layer in spec.layer:
         filled = _filled(layer, here or anywhere)
         first = filled.top[0] if filled.top else ""
         anywhere = first or anywhere
-        if id(layer) in kept:
+        if is_present(layer, state):
             layers.append(filled)
             here = first or here
     return layers
 
 
 def present(spec: NetSpec, state: NetState) -> list[Layer]:
-    """The layers that are present in `state`, to which the stages of the file's own `state` are added."""
-    stages = (*state.stage, *(spec.state.stage if spec.state else ()))
-    whole = NetState(phase=state.phase, level=state.level, stage=list(stages))
-    return [layer for layer in spec.layer if is_present(layer, whole)]
+    """The layers that `expand` returns, as they stand in the file."""
+    state = _with_own_stages(spec, state)
+    return [layer for layer in spec.layer if is_present(layer, state)]
+
+
+def _with_own_stages(spec: NetSpec, state: NetState) -> NetState:
+    """`state` with the stages of the file's own `state` added."""
+    stages = [*state.stage, *(spec.state.stage if spec.state else ())]
+    return NetState(phase=state.phase, level=state.level, stage=stages)
 
 
 def is_present(layer: Layer, state: NetState) -> bool:
