@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 ERROR, WARNING, INFO = "error", "warning", "info"
@@ -185,6 +186,12 @@ def exit_status(diagnostics: Iterable[Diagnostic]) -> int:
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """The legal word that was most likely meant; empty where none is near."""
+    return _nearest(word, tuple(choices))
+
+
+# The same mistake is often made many times, and comparing words is slow.
+@lru_cache(maxsize=512)
+def _nearest(word: str, choices: tuple[str, ...]) -> str:
     folded = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     return folded[near[0]] if near else ""

@@ -169,6 +169,8 @@ def _similar(path: str) -> str:
         names = os.listdir(folder or ".")
     except (OSError, ValueError):
         return f"there is no folder {folder} either"
+    if name in names:
+        return "it is a link to a file that does not exist"
     near = difflib.get_close_matches(name, names[:1000], n=1, cutoff=0.75)
     return f"did you mean {os.path.join(folder, near[0])}?" if near else "look at the path"
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 import netdef
-from netdef.diag import Error, UsageError, did_you_mean
+from netdef.diag import EnvironmentFault, Error, UsageError, did_you_mean
 
 #: command -> (module, function, help line); `--help` is printed from here, without loading any command
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -69,7 +70,7 @@ def command() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status; every `netdef.Error` becomes a message."""
     try:
-        status = command.main(args=arguments, prog_name="netdef", standalone_mode=False)
+        status = command.main(args=arguments, prog_name="netdef", standalone_mode=False, color=_colour())
         sys.exit(status or 0)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -80,10 +81,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Error as error:
         _report(error)
         sys.exit(error.exit_code)
+    except MemoryError:
+        click.echo(
+            "netdef: error: there is not enough memory; make the batch or the layers smaller", err=True
+        )
+        sys.exit(EnvironmentFault.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone, as in `netdef layers | head`: nobody is left to tell.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        click.echo(f"netdef: error: {error.strerror or error}", err=True)
+        sys.exit(EnvironmentFault.exit_code)
+
+
+def _colour() -> bool | None:
+    """False where colour is not wanted (https://no-color.org); None leaves it to what the output is."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
 def _report(error: Error) -> None:

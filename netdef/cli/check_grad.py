@@ -44,16 +44,15 @@ def check_grad(
     if not loaded.net.losses:
         raise Error(f"{file} has no loss in the {phase} phase, so there is no gradient; add a loss layer")
     hold_blas_to_one_thread()
-    from rich.console import Console
     from rich.table import Table
 
-    from netdef.cli.tables import STYLE
+    from netdef.cli.tables import STYLE, console
     from netdef.train.check_grad import check_gradients
 
     table = Table(**STYLE)
     table.add_column("blob", overflow="fold")
     for heading in ("elements", "computed", "measured", "relative error"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     wrong = 0
     for checked in check_gradients(loaded, seed):
@@ -66,6 +65,6 @@ def check_grad(
             f"{checked.error:.1e}",
         )
         table.add_row(checked.blob, *row, "" if good else "WRONG", style="" if good else "red")
-    Console(highlight=False).print(table)
+    console().print(table)
     if wrong:
         raise Error(f"{wrong} gradients differ from finite differences by more than {tolerance:g}")

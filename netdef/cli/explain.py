@@ -6,7 +6,7 @@ import textwrap
 
 import click
 
-from netdef.diag import Code, did_you_mean
+from netdef.diag import Code
 
 
 @click.command()
@@ -21,7 +21,7 @@ def explain(code: str | None) -> None:
     by_name = {known.name: known for known in Code.registry.values()}
     known = Code.registry.get(code.upper()) or by_name.get(code.lower())
     if known is None:
-        raise click.UsageError(f"there is no code {code}; {did_you_mean(code.upper(), Code.registry)}")
+        raise click.UsageError(f"there is no code {code}; `netdef explain` lists them")
     click.echo(page(known))
 
 

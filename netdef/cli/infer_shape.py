@@ -78,17 +78,16 @@ def _sizes(shape: Shape) -> list[int | None] | None:
 
 def print_table(loaded: Loaded, rows: list[LayerCost]) -> None:
     """The result as a table, one row for each top."""
-    from rich.console import Console
     from rich.table import Table
 
-    from netdef.cli.tables import STYLE
+    from netdef.cli.tables import STYLE, console
 
     net = loaded.net
     table = Table(**STYLE)
     for heading in ("layer", "type", "top", "shape"):
         table.add_column(heading, overflow="fold")
     for heading in ("parameters", "MACs"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         parameters, macs = count_params([row]), row.macs
         for number, (blob, shape) in enumerate(row.tops.items()):
@@ -98,7 +97,7 @@ def print_table(loaded: Loaded, rows: list[LayerCost]) -> None:
     table.add_section()
     total = sum(row.macs for row in rows)
     table.add_row(net.name or "total", net.phase, "", "", f"{count_params(rows):,}", f"{total:,}")
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _number(value: int) -> str:

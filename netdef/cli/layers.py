@@ -25,7 +25,9 @@ def layers(type: str | None) -> None:
     by_folded = {name.lower(): layer for name, layer in LAYERS.items()}
     layer_type = by_folded.get(type.lower())
     if layer_type is None:
-        raise click.UsageError(f"there is no layer type {type}; {did_you_mean(type, LAYERS)}")
+        raise click.UsageError(
+            f"there is no layer type {type}; {did_you_mean(type, LAYERS) or '`netdef layers` lists them'}"
+        )
     click.echo(describe(layer_type))
 
 

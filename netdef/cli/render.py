@@ -13,6 +13,8 @@ from netdef.source import read_text_lines
 _COLOURS = {ERROR: "red", WARNING: "yellow"}
 #: a longer source line is shown in part
 _WIDEST = 120
+#: characters of a message
+_LONGEST = 1000
 
 
 class Renderer:
@@ -32,19 +34,20 @@ class Renderer:
             fg=_COLOURS.get(diagnostic.severity, "cyan"),
             bold=True,
         )
-        return f"{click.style(str(diagnostic.span), bold=True)}: {kind} {_printable(diagnostic.message)}"
+        place = click.style(_printable(str(diagnostic.span)), bold=True)
+        return f"{place}: {kind} {_short(diagnostic.message)}"
 
     def block(self, diagnostic: Diagnostic) -> str:
         """The line, the place in the source, the related places, the trail of shapes and the help."""
         parts = [self.line(diagnostic), *self._snippet(diagnostic.span)]
         for related in diagnostic.related:
             parts.append(
-                f"   = {click.style('see', bold=True)}: {related.span}: {_printable(related.message)}"
+                f"   = {click.style('see', bold=True)}: {_printable(str(related.span))}: {_short(related.message)}"
             )
         if diagnostic.trail:
-            parts.append(f"   = {click.style('shapes', bold=True)}: {_printable(diagnostic.trail)}")
+            parts.append(f"   = {click.style('shapes', bold=True)}: {_short(diagnostic.trail)}")
         if diagnostic.hint:
-            parts.append(f"   = {click.style('help', bold=True)}: {_printable(diagnostic.hint)}")
+            parts.append(f"   = {click.style('help', bold=True)}: {_short(diagnostic.hint)}")
         return "\n".join(parts)
 
     def _snippet(self, span: Span) -> list[str]:
@@ -90,6 +93,11 @@ def as_data(diagnostic: Diagnostic) -> dict[str, Any]:
             for r in diagnostic.related
         ],
     }
+
+
+def _short(text: str) -> str:
+    """Printable text; one that a huge name would make unreadable is cut."""
+    return _printable(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
 
 
 def _printable(text: str) -> str:

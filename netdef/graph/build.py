@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netdef.diag import Findings, Related
@@ -38,17 +38,18 @@ class BuiltLayer(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A top that is part of the objective."""
+    """A top that is part of the objective; `head` is its number among the symbol's heads."""
 
     blob: str
-    entry: Entry
+    head: int
     weight: float
 
 
 class Net(NamedTuple):
     """A built net.
 
-    `symbol` has one head for every output blob: those that no layer reads, and every weighted top.
+    `symbol` has one head for every output blob, those that no layer reads and every weighted top; after these
+    it has heads for weighted tops that are not the last version of their blob.
     """
 
     name: str
@@ -89,19 +90,24 @@ class LayerBuilder:
         return [Entry(node, i) for i in range(op.visible_outputs())]
 
     def weight(self, role: str, filler: FillerParameter | None = None) -> Entry:
-        number = len(self.params)
-        spec = self.layer.param[number] if number < len(self.layer.param) else ParamSpec()
-        node, owner = self._net.parameter(self.layer, role, spec, number)
-        shared = self._net.shared_multipliers(node, spec)
-        self.params.append(Param(node, role, filler, shared[0], shared[1], owner))
+        node, spec, owner = self._parameter(role)
+        # Multipliers may be given by any user of a shared blob, so they are filled in when all are known.
+        self.params.append(Param(node, role, filler, 1.0, 1.0, owner))
         if owner or spec.share_mode == "STRICT":
             return Entry(node, 0)
         return self.op("Reinterpret", Entry(node, 0), suffix=f"_{role}")[0]
 
     def state(self, role: str) -> Entry:
-        node, owner = self._net.parameter(self.layer, role, ParamSpec(), len(self.params))
+        node, _, owner = self._parameter(role)
         self.params.append(Param(node, role, None, None, 0.0, owner))
         return Entry(node, 0)
+
+    def _parameter(self, role: str) -> tuple[Node, ParamSpec, bool]:
+        """The variable of the layer's next blob, its entry in `param`, and whether this layer owns it."""
+        number = len(self.params)
+        spec = self.layer.param[number] if number < len(self.layer.param) else ParamSpec()
+        node, owner = self._net.parameter(self.layer, role, spec)
+        return node, spec, owner
 
     def input(self, top: int) -> Entry:
         node = Node(None, self.layer.top[top], origin=self.layer)
@@ -118,18 +124,20 @@ class NetBuilder:
         self.inputs: dict[str, Entry] = {}
         self._taken: set[str] = set()
         self._shared: dict[str, Node] = {}
-        self._specs: dict[Node, ParamSpec] = {}
+        #: the entries in `param` of every user of a parameter, in order
+        self._specs: dict[Node, list[ParamSpec]] = {}
 
-    def parameter(self, layer: Layer, role: str, spec: ParamSpec, number: int) -> tuple[Node, bool]:
+    def parameter(self, layer: Layer, role: str, spec: ParamSpec) -> tuple[Node, bool]:
         """The variable of a blob, shared by the name in its param, and whether this layer owns it."""
         if spec.name and spec.name in self._shared:
             node = self._shared[spec.name]
             self._check_multipliers(node, spec)
+            self._specs[node].append(spec)
             return node, False
         node = Node(None, self._free_name(spec.name or f"{layer.name}_{role}"), origin=layer)
         if spec.name:
             self._shared[spec.name] = node
-        self._specs[node] = spec
+        self._specs[node] = [spec]
         return node, True
 
     def _free_name(self, name: str) -> str:
@@ -142,24 +150,35 @@ class NetBuilder:
         self._taken.add(name)
         return name
 
-    def shared_multipliers(self, node: Node, spec: ParamSpec) -> tuple[float, float]:
-        """lr_mult and decay_mult of a parameter: what any of its users says, else 1."""
-        owner = self._specs[node]
-        lr = owner.lr_mult if owner.has("lr_mult") else spec.lr_mult
-        decay = owner.decay_mult if owner.has("decay_mult") else spec.decay_mult
-        return lr, decay
+    def _multiplier(self, node: Node, field: str) -> float:
+        """lr_mult or decay_mult of a parameter: what any of its users says, else 1."""
+        return next((getattr(spec, field) for spec in self._specs[node] if spec.has(field)), 1.0)
 
     def _check_multipliers(self, node: Node, spec: ParamSpec) -> None:
-        first = self._specs[node]
+        """Report a multiplier that contradicts that of an earlier user of the blob, as Caffe does."""
         for field in ("lr_mult", "decay_mult"):
-            if first.has(field) and spec.has(field) and getattr(first, field) != getattr(spec, field):
+            first = next((user for user in self._specs[node] if user.has(field)), None)
+            if first and spec.has(field) and getattr(first, field) != getattr(spec, field):
                 self.findings.add(
                     codes.SHARED_PARAM_CONFLICT,
                     spec.span(field),
                     f"shared parameter {spec.name} has {field} {getattr(spec, field)} here",
-                    f"give it {getattr(first, field)} as in the layer that owns it",
+                    f"give it {getattr(first, field)}, as the layer before",
                     [Related(first.span(field), f"{field} {getattr(first, field)} here")],
                 )
+
+    def _with_multipliers(self, built: BuiltLayer) -> BuiltLayer:
+        """The layer with the multipliers of its learnable blobs filled in."""
+        params = tuple(
+            param
+            if param.lr_mult is None
+            else param._replace(
+                lr_mult=self._multiplier(param.node, "lr_mult"),
+                decay_mult=self._multiplier(param.node, "decay_mult"),
+            )
+            for param in built.params
+        )
+        return built._replace(params=params)
 
     def build(self, name: str, layers: Sequence[Layer], elsewhere: Iterable[str]) -> Net:
         """The net; what cannot be built is left out, with a finding."""
@@ -191,12 +210,14 @@ class NetBuilder:
                 versions[plan.number, blob] = entry
                 if plan.final(blob):
                     blobs[blob] = entry
-        ordered = tuple(built[number] for number in sorted(built))
-        losses = tuple(_losses(ordered))
-        weighted = {loss.entry for loss in losses}
-        outputs = tuple(blob for blob, entry in blobs.items() if entry not in readers or entry in weighted)
-        symbol = Symbol(blobs[blob] for blob in outputs)
-        return Net(name, self.phase, symbol, ordered, blobs, self.inputs, outputs, losses)
+        ordered = tuple(self._with_multipliers(built[number]) for number in sorted(built))
+        weighted = list(_weighted(ordered))
+        parts = {entry for _, entry, _ in weighted}
+        outputs = tuple(blob for blob, entry in blobs.items() if entry not in readers or entry in parts)
+        heads = [blobs[blob] for blob in outputs]
+        heads += dict.fromkeys(entry for _, entry, _ in weighted if entry not in heads)
+        losses = tuple(Loss(blob, heads.index(entry), weight) for blob, entry, weight in weighted)
+        return Net(name, self.phase, Symbol(heads), ordered, blobs, self.inputs, outputs, losses)
 
     def _stopped(self, layer: Layer, bottoms: list[Entry]) -> list[Entry]:
         """The bottoms with gradients stopped where `propagate_down` is false."""
@@ -218,17 +239,14 @@ class NetBuilder:
             first.setdefault(layer.name, layer)
 
 
-def _losses(layers: Iterable[BuiltLayer]) -> Iterable[Loss]:
-    """The tops of the objective.
-
-    Loss layers' first top with weight 1, unless `loss_weight` says otherwise.
-    """
+def _weighted(layers: Iterable[BuiltLayer]) -> Iterator[tuple[str, Entry, float]]:
+    """The tops of the objective with their weights: those of losses count 1 unless `loss_weight` is given."""
     for built in layers:
         default = (1.0,) if built.layer.is_loss else ()
         weights = built.layer.loss_weight or default
         for blob, entry, weight in zip(built.layer.top, built.tops, weights):
             if weight:
-                yield Loss(blob, entry, weight)
+                yield blob, entry, weight
 
 
 def build(
@@ -236,7 +254,6 @@ def build(
 ) -> Net:
     """The net of expanded layers; findings say what is wrong with their connections.
 
-    `elsewhere` names the blobs that are produced in other phases, levels or stages only, for a better
-    message.
+    `elsewhere` names the blobs that are produced in other phases, levels or stages only.
     """
     return NetBuilder(phase, findings).build(name, layers, elsewhere)

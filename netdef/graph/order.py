@@ -6,12 +6,18 @@ reader sees the last one written before it in the file, or the final one if it s
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from netdef.diag import Findings, Related, did_you_mean
 from netdef.graph import codes
 from netdef.spec.layers.base import Layer
+
+#: how many unknown blobs are compared with the known ones for a hint
+MOST_SUGGESTIONS = 50
+#: how many layers of a cycle are told
+LONGEST_CYCLE = 20
 
 Version = tuple[int, str]  # the number of the layer that wrote it, and the blob
 
@@ -38,7 +44,9 @@ def in_order(layers: Sequence[Layer], findings: Findings, elsewhere: Collection[
             version = _version(number, layer, blob, writers)
             if version is None:
                 refused.add(number)
-                _report_missing(layer, index, blob, list(writers), findings, elsewhere)
+                # Searching thousands of names for each of thousands of mistakes would take minutes.
+                similar = list(writers) if len(refused) <= MOST_SUGGESTIONS else []
+                _report_missing(layer, index, blob, similar, findings, elsewhere)
             else:
                 versions.append((version, blob))
         reads[number] = tuple(versions)
@@ -82,9 +90,10 @@ def _version(number: int, layer: Layer, blob: str, writers: dict[str, list[int]]
     numbers = writers.get(blob)
     if not numbers:
         return None
-    before = [writer for writer in numbers if writer < number]
-    if before:
-        return before[-1]
+    # The producer stands first, the layers that work in place after it in the file's order.
+    place = bisect_left(numbers, number, 1)
+    if place > 1 or numbers[0] < number:
+        return numbers[place - 1]
     if blob in layer.top:
         return numbers[0] if numbers[0] != number else None
     return numbers[-1]
@@ -108,6 +117,11 @@ def _check_inplace(
     layers: Sequence[Layer], reads: dict[int, tuple[Version, ...]], findings: Findings
 ) -> None:
     """Refuse what Caffe refuses: overwriting a version that an earlier layer reads, and types that cannot."""
+    first_reader: dict[Version, int] = {}
+    for number, layer in enumerate(layers):
+        for version in reads[number]:
+            if version[1] not in layer.top:
+                first_reader.setdefault(version, number)
     for number, layer in enumerate(layers):
         for version in reads[number]:
             blob = version[1]
@@ -118,9 +132,8 @@ def _check_inplace(
                 findings.add(
                     codes.INPLACE_REFUSED, layer.span("top"), message, "give its top a name of its own"
                 )
-            others = [i for i in range(number) if version in reads[i] and blob not in layers[i].top]
-            if others:
-                other = layers[others[0]]
+            if first_reader.get(version, number) < number:
+                other = layers[first_reader[version]]
                 related = [Related(other.span("bottom"), f"{other.name} reads it here")]
                 message = f"{layer.name} writes over {blob}, which {other.name} reads as well"
                 hint = f"give the top of {layer.name} a name of its own, or put the layer first"
@@ -168,12 +181,17 @@ def _report_cycle(cycle: list[Layer], findings: Findings) -> None:
     # The circle is told from its first layer in the file; a layer reads from the one named after it.
     start = min(range(len(cycle)), key=lambda i: cycle[i].span("name"))
     turned = [*cycle[start:], *cycle[:start]]
-    told = " -> ".join(layer.name for layer in [turned[0], *turned[:0:-1], turned[0]])
-    related = [Related(layer.span("name"), f"{layer.name} is part of it") for layer in turned[1:]]
+    names = [layer.name for layer in [turned[0], *turned[:0:-1], turned[0]]]
+    if len(names) > LONGEST_CYCLE:
+        names = [*names[: LONGEST_CYCLE - 2], "...", names[-1]]
+    told = " -> ".join(names)
+    related = [
+        Related(layer.span("name"), f"{layer.name} is part of it") for layer in turned[1:LONGEST_CYCLE]
+    ]
     findings.add(
         codes.CYCLE,
         turned[0].span("name"),
         f"layers feed each other in a circle: {told}",
-        "break it",
+        "let one of them read another blob",
         related,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from numbers import Real
 from typing import Any, TypeVar
 
 from netdef.diag import MXNetError, did_you_mean
@@ -20,12 +21,13 @@ class Symbol:
     """A tuple of heads.  Immutable: every method returns a new symbol over the same nodes."""
 
     __slots__ = ("heads",)
+    #: numpy leaves `number * symbol` to the symbol
+    __array_ufunc__ = None
 
     def __init__(self, heads: Iterable[Entry]) -> None:
         self.heads = tuple(heads)
 
-    # -- what it consists of
-    # ------------------------------------------------------------------------------------
+    # -- what it consists of --
 
     @property
     def name(self) -> str | None:
@@ -81,8 +83,7 @@ class Symbol:
     def __repr__(self) -> str:
         return f"<Symbol {self.name}>" if self.name else f"<Symbol group [{', '.join(self.list_outputs())}]>"
 
-    # -- composition
-    # --------------------------------------------------------------------------------------------
+    # -- composition --
 
     def __call__(self: S, *positional: Any, name: str | None = None, **replacements: Symbol) -> S:
         """This net with arguments replaced by other symbols.
@@ -116,13 +117,12 @@ class Symbol:
                 )
         return type(self)(_follow(head, made, replacements) for head in self.heads)
 
-    # -- arithmetic: an operator with a symbol or with a number on either side
-    # -----------------------------------
+    # -- arithmetic: an operator with a symbol or with a number on either side --
 
     def _binary(self: S, other: Any, operator: str, scalar_operator: str) -> S:
         if isinstance(other, Symbol):
             return create(type(self), operator, (self, other))
-        if isinstance(other, (int, float)):
+        if isinstance(other, Real):
             return create(type(self), scalar_operator, (self,), scalar=float(other))
         return NotImplemented
 

@@ -84,7 +84,7 @@ class Field:
         """The typed value of MXNet's string form of an attribute, such as `"(3, 3)"` or `"True"`."""
         try:
             return self.parse(ast.literal_eval(text.strip()))
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return self.parse(text)
 
     def text(self, value: Any) -> str:
@@ -200,7 +200,8 @@ class Str(Field):
 
     def parse_one(self, value: Any) -> str:
         if not isinstance(value, str):
-            raise BadValue(f"{self.name}: {describe(value)} is not a text", "put it in quotes")
+            hint = "give a name" if isinstance(value, (dict, list, tuple)) else "put it in quotes"
+            raise BadValue(f"{self.name}: {describe(value)} is not a text", hint)
         return value
 
     def read(self, text: str) -> str:

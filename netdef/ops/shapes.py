@@ -89,10 +89,15 @@ class Shapes:
             raise ShapeError(f"the shape of {name} is not known: {show(shape)}", tensor=name)
         return shape  # type: ignore[return-value]
 
-    def merge(self, name: str, shape: Shape, rule: str = "", attribute: str = "") -> None:
-        """Learn that `name` has `shape`;
+    @staticmethod
+    def join(known: Shape, more: Shape) -> Shape:
+        """What two statements about one tensor say together; raises `ValueError` for a contradiction."""
+        return merge(known, more)
 
-        `rule` says in words why.  A name that the node lacks is passed over.
+    def merge(self, name: str, shape: Shape, rule: str = "", attribute: str = "") -> None:
+        """Learn that `name` has `shape`; a name that the node lacks is passed over.
+
+        `rule` says in words why, for the message of a `ShapeError`.
         """
         if name not in self.known:
             return
@@ -106,11 +111,18 @@ class Shapes:
 
     def same(self, *names: str) -> None:
         """Learn that all these tensors have one shape."""
-        for name in names[1:]:
-            rule = f"{names[0]} is {show(self.known[names[0]])} and both must be equal"
-            self.merge(name, self.known[names[0]], rule)
-        for name in names[1:]:
-            self.merge(names[0], self.known[name])
+        whole: Shape = None
+        first = ""
+        for name in names:
+            shape = self.known[name]
+            try:
+                whole = merge(whole, shape)
+            except ValueError as conflict:
+                told = f"{name} is {show(shape)}, but {first} is {show(self.known[first])}"
+                raise ShapeError(f"{told} and both must be equal ({conflict})", tensor=name) from None
+            first = first or (name if shape is not None else "")
+        for name in names:
+            self.known[name] = whole
 
     def rank(self, name: str, least: int, meaning: str) -> Shape:
         """The shape of `name` once it has at least `least` axes, whose `meaning` the message gives."""
@@ -136,6 +148,12 @@ class Types(Shapes):
     """The dtypes of one node's tensors by name, as numpy names or `None`; merged like shapes."""
 
     known: dict[str, str | None]  # type: ignore[assignment]
+
+    @staticmethod
+    def join(known: str | None, more: str | None) -> str | None:  # type: ignore[override]
+        if None not in (known, more) and known != more:
+            raise ValueError(f"{known} against {more}")
+        return more if known is None else known
 
     def merge(self, name: str, dtype: str | None, rule: str = "", attribute: str = "") -> None:  # type: ignore[override]
         known = self.known.get(name)

@@ -29,9 +29,9 @@ class Failure:
 def infer_shapes(
     heads: Sequence[Entry], given: Mapping[str, Shape], nodes: Sequence[Node] | None = None
 ) -> tuple[Known, list[Failure]]:
-    """The shapes of every entry, as far as they follow from `given` (by variable name) and the variables'
-    own.
+    """The shapes of every entry, as far as they follow from what is given and what variables declare.
 
+    `given` holds partial shapes by the names of variables.
     Never raises; a node that refuses becomes a `Failure` and teaches nothing further.
     """
     nodes = topological(heads) if nodes is None else nodes
@@ -66,44 +66,69 @@ def _sweep(
     nodes: Sequence[Node],
     known: Known,
     rule: Callable[[Op, Any], None],
-    facts_type: type,
+    facts_type: type[Shapes],
     settled: Callable[[Any], bool],
 ) -> list[Failure]:
     """Apply `rule` to every node, in both directions, until nothing changes; fills `known`."""
     operators = [node for node in nodes if isinstance(node.op, Op)]
-    entries = {node: _tensors(node) for node in operators}
-    failed: dict[Node, Failure] = {}
-    for tensors in entries.values():
+    entries = [_tensors(node) for node in operators]
+    failed: dict[int, Failure] = {}
+    for tensors in entries:
         for entry in tensors.values():
             known.setdefault(entry, None)
     forward, changed = True, True
     while changed:
         changed = False
-        for node in operators if forward else reversed(operators):
-            if node in failed:
+        #: entry -> the last node of this sweep that taught something about it
+        taught: dict[Entry, int] = {}
+        for number in range(len(operators)) if forward else range(len(operators) - 1, -1, -1):
+            if number in failed:
                 continue
-            tensors = entries[node]
+            node, tensors = operators[number], entries[number]
             facts = facts_type({name: known[entry] for name, entry in tensors.items()})
             try:
                 rule(node.op, facts)  # type: ignore[arg-type]
+                learnt = _learnt(tensors, facts, known)
             except ShapeError as error:
-                failed[node] = Failure(node, error, dict(facts.known))
+                failed[number] = Failure(node, error, dict(facts.known))
                 continue
-            for name, entry in tensors.items():
-                if facts.known[name] != known[entry]:
-                    known[entry] = facts.known[name]
-                    changed = True
-        if changed and forward and all(map(settled, known.values())) and not failed:
-            # Everything is known; one more sweep only checks that the rules agree with what they were told
-            # later.
-            changed = any(_disagrees(node, entries[node], known, rule, facts_type) for node in operators)
+            known.update(learnt)
+            taught.update(dict.fromkeys(learnt, number))
+        changed = bool(taught)
+        if changed and forward and not failed and all(map(settled, known.values())):
+            # Nothing more can be learnt, but what a node was told after its turn may contradict its rule.
+            later = (
+                number
+                for number, tensors in enumerate(entries)
+                if any(taught.get(entry, -1) > number for entry in tensors.values())
+            )
+            changed = any(_disagrees(operators[n], entries[n], known, rule, facts_type) for n in later)
         forward = not forward
     return list(failed.values())
 
 
+def _learnt(tensors: Mapping[str, Entry], facts: Shapes, known: Known) -> Known:
+    """What is new about a node's entries, of which one may stand under several names; raises `ShapeError`."""
+    learnt: Known = {}
+    for name, entry in tensors.items():
+        before = learnt.get(entry, known[entry])
+        if facts.known[name] == before:
+            continue
+        try:
+            fact = facts.join(before, facts.known[name])
+        except ValueError as conflict:
+            raise ShapeError(
+                f"{entry.name} is read twice, as two different things: {conflict}", tensor=name
+            ) from None
+        if fact != before:
+            learnt[entry] = fact
+    return learnt
+
+
 def _disagrees(
-    node: Node, tensors: dict[str, Entry], known: Known, rule: Callable[[Op, Any], None], facts_type: type
+    node: Node, tensors: Mapping[str, Entry], known: Known, rule: Callable[[Op, Any], None], facts_type: type
 ) -> bool:
+    """Whether a node's rule refuses what is known now."""
     facts = facts_type({name: known[entry] for name, entry in tensors.items()})
     try:
         rule(node.op, facts)  # type: ignore[arg-type]

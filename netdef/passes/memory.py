@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -38,8 +39,7 @@ def pack(intervals: Sequence[Interval]) -> tuple[list[int], int]:
                 break
             offset = max(offset, end)
         offsets[number] = offset
-        placed.append((offset, offset + size, interval.first, interval.last))
-        placed.sort()
+        insort(placed, (offset, offset + size, interval.first, interval.last))
         total = max(total, offset + size)
     return offsets, total
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from netdef.diag import Findings, Span
-from netdef.graph.build import BuiltLayer, Net
+from netdef.graph.build import Net
 from netdef.graph.node import Entry, Node
 from netdef.ops.base import Op
 from netdef.ops.shapes import Shape, ShapeError, complete, prod, show
@@ -30,15 +31,15 @@ class LayerCost(NamedTuple):
 
 
 def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known:
-    """The shapes of every entry of a net whose input blobs have the shapes `given`, or those their layers
-    declare.
-    """
+    """The shapes of every entry of a net; those in `given` replace what its input layers declare."""
     shapes = {**_declared(net, given, findings), **given}
     heads = [entry for built in net.layers for entry in built.tops]
     known, failures = infer_shapes(heads, shapes)
     for failure in failures:
-        report(net, failure, known, findings)
-    check_layers(net, known, findings)
+        report(failure, known, findings)
+    check_layers(
+        net, known, {failure.node.origin.name for failure in failures if failure.node.origin}, findings
+    )
     if not findings.errors:
         for blob, entry in net.inputs.items():
             if known.get(entry) is None:
@@ -50,10 +51,15 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
     return known
 
 
-def check_layers(net: Net, known: Known, findings: Findings) -> None:
-    """Report bottoms that Caffe refuses, and the first blob of each layer that has too many elements."""
+def check_layers(net: Net, known: Known, failed: Collection[str], findings: Findings) -> None:
+    """Report bottoms that Caffe refuses, and blobs with too many elements where they first appear.
+
+    `failed` names the layers that have been reported already.
+    """
     for built in net.layers:
         layer = built.layer
+        if layer.name in failed or any(_is_too_large(known.get(entry)) for entry in built.bottoms):
+            continue
         bottoms = [known.get(entry) for entry in built.bottoms]
         if all(map(complete, bottoms)):
             try:
@@ -68,12 +74,15 @@ def check_layers(net: Net, known: Known, findings: Findings) -> None:
         }
         for blob, entry in entries.items():
             shape = known.get(entry)
-            size = prod(shape) if shape is not None else None
-            if size is not None and size > MOST_ELEMENTS:
-                told = f"{layer.name}: {blob} is {show(shape)}, which is {size:,} elements"
+            if _is_too_large(shape):
+                told = f"{layer.name}: {blob} is {show(shape)}, more elements than a blob may have"
                 hint = f"at most {MOST_ELEMENTS:,}; look at the shapes that lead here"
                 findings.add(codes.BLOB_TOO_LARGE, layer.span("name"), told, hint)
                 break
+
+
+def _is_too_large(shape: Shape) -> bool:
+    return shape is not None and (prod(shape) or 0) > MOST_ELEMENTS
 
 
 def _declared(net: Net, given: Mapping[str, Shape], findings: Findings) -> dict[str, Shape]:
@@ -100,20 +109,37 @@ def _batch(shape: Shape) -> int | None:
     return shape[0] if shape else None
 
 
-def report(net: Net, failure: Failure, known: Known, findings: Findings) -> None:
+def report(failure: Failure, known: Known, findings: Findings) -> None:
     """A shape failure as a finding at the field to blame, with the trail of shapes that led to it."""
-    error, layer = failure.error, failure.node.origin
-    notes = {node: note for built in net.layers for node in built.nodes if (note := _note(built, node))}
-    told = trail(failure.node, known, notes) if not failure.node.is_variable else ""
-    name = layer.name if isinstance(layer, Layer) else failure.node.name
-    span = blamed(layer, error.attribute) if isinstance(layer, Layer) else Span("", 0, 0, 0, 0)
-    hint = error.hint or _inputs(failure.node, known)
-    findings.add(codes.BY_KIND[error.kind], span, f"{name}: {error.message}", hint, trail=told)
+    node, error = failure.node, failure.error
+    layer = node.origin
+    if not isinstance(layer, Layer) or node.is_variable:
+        findings.add(codes.BY_KIND[error.kind], Span("", 0, 0, 0, 0), error.message, error.hint)
+        return
+    message = f"{layer.name}: {_in_blobs(node, error.message)}"
+    hint = error.hint or _inputs(node, known)
+    told = trail(node, known, _note)
+    findings.add(codes.BY_KIND[error.kind], blamed(layer, error.attribute), message, hint, trail=told)
+
+
+def _in_blobs(node: Node, message: str) -> str:
+    """An operator's message with the names of its tensors replaced by those of what the node reads."""
+    reads = {name: entry for name, entry in zip(node.read_names(), node.inputs) if entry is not None}
+    word = r"\b(" + "|".join(map(re.escape, reads)) + r")\b"
+    return re.sub(word, lambda match: _blob(reads[match[0]]), message) if reads else message
+
+
+def _blob(entry: Entry) -> str:
+    """What a spec calls an entry: the top of the layer that it was built for, or the variable's name."""
+    node = entry.node
+    if node.is_variable or not isinstance(node.origin, Layer) or entry.index >= len(node.origin.top):
+        return node.name
+    return node.origin.top[entry.index]
 
 
 def _inputs(node: Node, known: Known) -> str:
     """What a node reads, for a failure that names no way out: `it reads data 1x1x8x8 and other 1x1x4x4`."""
-    read = [f"{entry.node.name} {show(known.get(entry))}" for entry in node.inputs if entry is not None]
+    read = [f"{_blob(entry)} {show(known.get(entry))}" for entry in node.inputs if entry is not None]
     return f"it reads {' and '.join(read)}" if read else ""
 
 
@@ -129,13 +155,13 @@ def blamed(layer: Layer, attribute: str) -> Span:
     return layer.span("name") if layer.has("name") else layer.span()
 
 
-def _note(built: BuiltLayer, node: Node) -> str:
+def _note(node: Node) -> str:
     """`line 22: stride 6`, for a step that changes the size of an image by a stride."""
     stride = getattr(node.op, "stride", ())
     if not stride or max(stride) == 1:
         return ""
     size = str(stride[0]) if len(set(stride)) == 1 else "x".join(map(str, stride))
-    line = blamed(built.layer, "stride").line
+    line = blamed(node.origin, "stride").line
     return f"line {line}: stride {size}" if line else f"stride {size}"
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netdef.diag import Findings
+from netdef.diag import Findings, UsageError, did_you_mean
 from netdef.graph.build import Net, build
 from netdef.ops.shapes import Shape
 from netdef.passes.infer import Known
@@ -19,6 +19,7 @@ from netdef.spec.net import NetSpec, NetState
 from netdef.spec.overrides import substitute
 from netdef.spec.read import read
 from netdef.spec.solver import SolverSpec
+from netdef.spec.variables import VARIABLES
 
 
 class Opened(NamedTuple):
@@ -49,8 +50,8 @@ def open_spec(
     """Read and check a net or a solver; a solver's net, named by its `net` field, is opened with it.
 
     `overrides` are `path=value` texts: solver fields go to the solver, `variables` to both files, the rest to
-    the net. Returns None where nothing could be read, and without a finding for a file that nobody named and
-    that is no spec.
+    the net.  Returns None where nothing could be read, and without a finding for a file that nobody named and
+    that is no spec.  Raises `UsageError` for an override of a field or variable that neither has.
     """
     document = read(path, findings)
     if document is None:
@@ -58,15 +59,23 @@ def open_spec(
     kind = kind_of(document)
     if kind is None and not named:
         return None
-    if kind == "solver":
-        solver = check_solver(substitute(document, _for_solver(overrides), findings), findings)
-        return Opened(document, solver, _net_of(solver, findings, _for_net(overrides)))
-    net = check_net(substitute(document, overrides, findings), findings)
-    return Opened(document, net, net)
+    if kind != "solver":
+        _require_known(overrides, document)
+        inside = [f"solver.{text}" if _is_for_solver(text) else text for text in overrides]
+        net = check_net(substitute(document, inside, findings), findings)
+        return Opened(document, net, net)
+    for_solver = [text for text in overrides if _is_for_solver(text) or _first(text) == VARIABLES]
+    solver = check_solver(substitute(document, for_solver, findings), findings)
+    named_net = _read_net(solver, findings)
+    if named_net is None:
+        return Opened(document, solver, None)
+    _require_known(overrides, document, named_net)
+    for_net = [text for text in overrides if not _is_for_solver(text)]
+    return Opened(document, solver, check_net(substitute(named_net, for_net, findings), findings))
 
 
-def _net_of(solver: SolverSpec | None, findings: Findings, overrides: Sequence[str]) -> NetSpec | None:
-    """The net that a solver names, relative to the solver's own folder."""
+def _read_net(solver: SolverSpec | None, findings: Findings) -> Document | None:
+    """The document that a solver names, relative to the solver's own folder."""
     if solver is None or not solver.net:
         return None
     assert solver.document is not None, "a checked solver comes from a document"
@@ -76,20 +85,37 @@ def _net_of(solver: SolverSpec | None, findings: Findings, overrides: Sequence[s
         findings.add(codes.NET_MISSING, solver.span("net"), message, hint)
         return None
     document = read(path, findings)
-    return None if document is None else check_net(substitute(document, overrides, findings), findings)
+    if document is not None and kind_of(document) == "solver":
+        message = f"net: {path} holds a solver, not a net"
+        findings.add(codes.NOT_ONE_NET, solver.span("net"), message, "name the file that holds the layers")
+        return None
+    return document
 
 
-def _for_solver(overrides: Sequence[str]) -> list[str]:
-    return [text for text in overrides if _first(text) in {"variables", *SolverSpec.fields}]
-
-
-def _for_net(overrides: Sequence[str]) -> list[str]:
-    return [text for text in overrides if _first(text) not in SolverSpec.fields]
+def _is_for_solver(override: str) -> bool:
+    return _first(override) in SolverSpec.fields
 
 
 def _first(override: str) -> str:
     """The first part of an override's path."""
-    return override.partition("=")[0].partition(".")[0]
+    return override.partition("=")[0].partition(".")[0].strip()
+
+
+def _require_known(overrides: Sequence[str], *documents: Document) -> None:
+    """Raise `UsageError` for an override whose first part, or whose variable, no document knows."""
+    variables: set[str] = set()
+    for document in documents:
+        declared = document.data.get(VARIABLES)
+        variables.update(map(str, declared) if isinstance(declared, dict) else ())
+    fields = {VARIABLES, *SolverSpec.fields, *NetSpec.fields}
+    for override in overrides:
+        first, _, rest = override.partition("=")[0].partition(".")
+        if first.strip() not in fields:
+            hint = did_you_mean(first.strip(), fields) or "name a field of the net or of the solver"
+            raise UsageError(f"--set {override}: there is no field {first.strip()}; {hint}")
+        if first.strip() == VARIABLES and rest.strip() not in variables:
+            hint = did_you_mean(rest.strip(), variables) or "declare it under `variables` in the file"
+            raise UsageError(f"--set {override}: there is no variable {rest.strip()}; {hint}")
 
 
 def load_net(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from netdef.graph.node import Entry, Node
 from netdef.ops.shapes import Shape, show
 from netdef.passes.infer import Failure, Known
+
+#: how many nodes a trail tells
+LONGEST = 12
 
 
 def per_sample(shape: Shape) -> str:
@@ -15,24 +18,24 @@ def per_sample(shape: Shape) -> str:
     return show(shape[1:] if shape is not None and len(shape) > 1 else shape)
 
 
-def chain(node: Node) -> list[Node]:
-    """The first-input chain from a variable down to `node`."""
+def chain(node: Node, longest: int) -> list[Node]:
+    """The first-input chain that leads down to `node`, of at most so many nodes."""
     nodes = [node]
-    while not nodes[-1].is_variable and nodes[-1].inputs and nodes[-1].inputs[0] is not None:
+    while len(nodes) < longest and nodes[-1].inputs and nodes[-1].inputs[0] is not None:
         nodes.append(nodes[-1].inputs[0].node)
     return nodes[::-1]
 
 
-def trail(node: Node, known: Known, notes: Mapping[Node, str] | None = None) -> str:
+def trail(node: Node, known: Known, note: Callable[[Node], str] = lambda node: "") -> str:
     """`data 1x28x28 -> conv1 20x24x24 -> conv2`: the shapes per sample that led to a failing node.
 
-    `notes` adds a remark to a step, such as the line and the stride that shrank it.
+    `note` gives a remark about a step, such as the line and the stride that shrank it.
     """
-    steps = []
-    nodes = chain(node)
+    nodes = chain(node, LONGEST)
+    steps = [] if nodes[0].is_variable else ["..."]
     for step in nodes[:-1]:
-        note = f" ({notes[step]})" if notes and step in notes else ""
-        steps.append(f"{step.name} {per_sample(known.get(Entry(step, 0)))}{note}")
+        remark = f" ({told})" if (told := note(step)) else ""
+        steps.append(f"{step.name} {per_sample(known.get(Entry(step, 0)))}{remark}")
     return " -> ".join([*steps, node.name])
 
 

@@ -9,12 +9,12 @@ from netdef.diag import MXNetError
 from netdef.graph.node import Entry, Node
 from netdef.graph.symbol import Symbol
 from netdef.ops.base import kernel_arguments, parameters
-from netdef.ops.shapes import Shape, show
+from netdef.ops.shapes import complete, show
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import infer_shapes, infer_types
 from netdef.passes.trail import explain
 from netdef.runtime.context import Context
-from netdef.runtime.plan import EXTERNAL, Plan, Tensor, make_plan
+from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Tensor, make_plan
 
 Call = tuple[Callable[..., Any], Sequence[Any]]
 
@@ -61,6 +61,7 @@ class Executor:
         self._argument_nodes, self._state_nodes = symbol.variables()
         self._require(self._argument_nodes, self.arguments, "argument")
         self._require(self._state_nodes, self.states, "auxiliary state")
+        self._require_fitting_gradients()
         given = {**self.arguments, **self.states}
         self._shapes = self._infer(infer_shapes, {name: tuple(array.shape) for name, array in given.items()})
         self._dtypes = self._infer(infer_types, {name: array.dtype.name for name, array in given.items()})
@@ -68,8 +69,7 @@ class Executor:
         self._last: Bound | None = None
         self._ready_for_backward = False
 
-    # -- use
-    # ----------------------------------------------------------------------------------------------------
+    # -- use --
 
     def forward(self, train: bool = False, **inputs: Any) -> list[Any]:
         """Copy `inputs` into the arguments of these names, run the forward pass, return the outputs.
@@ -85,15 +85,19 @@ class Executor:
         return bound.outputs
 
     def backward(self, head_gradients: Sequence[Any] | None = None) -> None:
-        """Run the backward pass; `forward(train=True)` must have run.
+        """Run the backward pass, once after each `forward(train=True)`, whose memory it uses up.
 
         `head_gradients` holds one array for each output; without it the gradients that arrive are the weights
         of the objective, or one where the executor has none.  Raises `MXNetError` where an output needs a
         gradient and is not a scalar.
         """
         if not self._ready_for_backward or self._last is None:
-            raise MXNetError("backward needs forward(is_train=True) before it")
+            raise MXNetError("backward needs forward(is_train=True) before it, each time anew")
+        self._ready_for_backward = False
         bound = self._last
+        if head_gradients is not None and len(head_gradients) != len(bound.head_gradients):
+            counts = f"{len(head_gradients)} head gradients for {len(bound.head_gradients)} outputs"
+            raise MXNetError(f"{counts}: give one for each of {', '.join(self.symbol.list_outputs())}")
         for i, target in enumerate(bound.head_gradients):
             if target is None or self.objective is not None:
                 continue
@@ -145,29 +149,21 @@ class Executor:
         requests = {node: self.requests[node.name] for node in wanted}
         return make_plan(joint, self._shapes, self._dtypes, requests, train)
 
-    def shape_of(self, entry: Entry) -> Shape:
-        """The inferred shape of an entry."""
-        shape: Shape = self._shapes[entry]
-        return shape
-
-    # -- binding
-    # ------------------------------------------------------------------------------------------------
+    # -- binding --
 
     def _bind(self, plan: Plan) -> Bound:
         xp = self.xp
         arena = aligned_empty(xp, plan.arena_bytes)
+        heads = [t for t in plan.head_gradients if t is not None]
         external = {
-            **self.arguments,
-            **self.states,
-            **{f"grad:{name}": array for name, array in self.gradients.items()},
+            VALUE: {**self.arguments, **self.states},
+            GRADIENT: self.gradients,
+            HEAD_GRADIENT: {t.name: xp.zeros(t.shape, t.dtype) for t in heads},
         }
-        for tensor in plan.head_gradients:
-            if tensor is not None:
-                external[tensor.name] = xp.zeros(tensor.shape, tensor.dtype)
 
         def array(tensor: Tensor) -> Any:
-            if tensor.offset == EXTERNAL:
-                whole = external[tensor.name]
+            if tensor.external:
+                whole = external[tensor.offset][tensor.name]
                 shaped = whole.reshape(tensor.shape)
                 if not xp.may_share_memory(whole, shaped) and whole.size:
                     raise MXNetError(f"the array of {tensor.name} must be contiguous")
@@ -185,7 +181,8 @@ class Executor:
             kernel = step.op.backward if step.backward else step.op.forward
             arrays = {name: array(tensor) for name, tensor in step.tensors.items()}
             calls.append((kernel, kernel_arguments(step.op, kernel, arrays, injected)))
-        backward = calls[plan.boundary :]
+        backward: list[Call] = [(array(tensor).fill, (0,)) for tensor in plan.cleared]
+        backward += calls[plan.boundary :]
         for part in plan.accumulate:
             source, target = array(part.source), array(part.target)
             backward.append((xp.add, (target, source, target)) if part.add else (xp.copyto, (target, source)))
@@ -197,11 +194,17 @@ class Executor:
         if missing:
             raise MXNetError(f"there is no array for {what} {', '.join(missing)}")
 
+    def _require_fitting_gradients(self) -> None:
+        for name, gradient in self.gradients.items():
+            if name in self.arguments and gradient.shape != self.arguments[name].shape:
+                shapes = f"{show(gradient.shape)}, but the argument {show(self.arguments[name].shape)}"
+                raise MXNetError(f"the gradient array of {name} has shape {shapes}")
+
     def _infer(self, infer: Callable[..., Any], given: Mapping[str, Any]) -> dict[Entry, Any]:
         known, failures = infer(self.symbol.heads, given)
         if failures:
             raise MXNetError("\n".join(explain(failure, known) for failure in failures))
-        unknown = [entry.name for entry, fact in known.items() if fact is None or None in tuple(fact)]
+        unknown = [entry.name for entry, fact in known.items() if not _settled(fact)]
         if unknown:
             raise MXNetError(f"the shapes or dtypes of {', '.join(unknown)} do not follow from the arrays")
         facts: dict[Entry, Any] = known
@@ -220,10 +223,13 @@ class Executor:
         return value
 
 
+def _settled(fact: Any) -> bool:
+    """Whether a dtype is known, or every size of a shape."""
+    return isinstance(fact, str) or complete(fact)
+
+
 def aligned_empty(xp: Any, size: int, alignment: int = 64) -> Any:
-    """Uninitialised bytes that start at a multiple of `alignment`, so that vector loads do not straddle
-    lines.
-    """
+    """Uninitialised bytes from a multiple of `alignment` on, so that vector loads do not straddle lines."""
     block = xp.empty(size + alignment, "uint8")
     start = -block.__array_interface__["data"][0] % alignment if hasattr(block, "__array_interface__") else 0
     return block[start : start + size]

@@ -16,11 +16,29 @@ from netdef.ops.shapes import Full, Shapes
 from netdef.passes.gradient import Joint
 from netdef.passes.memory import Interval, pack
 
-EXTERNAL = -1
+#: what stands for the offset of an array that is not in the arena: an argument or state, by the name of its
+#: variable; the gradient of an argument, likewise; the gradient that arrives at a head, by the head's number
+VALUE, GRADIENT, HEAD_GRADIENT = -1, -2, -3
+
+#: bytes of one element of each dtype
+ITEM_SIZES = {
+    **{
+        "bool": 1,
+        "int8": 1,
+        "uint8": 1,
+        "int16": 2,
+        "uint16": 2,
+        "int32": 4,
+        "uint32": 4,
+        "int64": 8,
+        "uint64": 8,
+    },
+    **{"float16": 2, "float32": 4, "float64": 8},
+}
 
 
 class Tensor(NamedTuple):
-    """An array of the plan: a place in the arena, or `EXTERNAL` under a name of the caller."""
+    """An array of the plan, at an `offset` of the arena or, where that is negative, the caller's."""
 
     shape: Full
     dtype: str
@@ -28,8 +46,13 @@ class Tensor(NamedTuple):
     name: str
 
     @property
+    def external(self) -> bool:
+        """Whether the array is the caller's."""
+        return self.offset < 0
+
+    @property
     def bytes(self) -> int:
-        return math.prod(self.shape) * item_size(self.dtype)
+        return math.prod(self.shape) * ITEM_SIZES[self.dtype]
 
 
 class Step(NamedTuple):
@@ -45,9 +68,7 @@ class Step(NamedTuple):
 
 
 class Accumulate(NamedTuple):
-    """Add or copy a finished gradient into the caller's array (`grad_req` add, or write where it was computed
-    elsewhere).
-    """
+    """A finished gradient that is added or copied to the caller's array, where no kernel could write it."""
 
     source: Tensor
     target: Tensor
@@ -62,16 +83,12 @@ class Plan(NamedTuple):
     heads: tuple[Tensor, ...]
     head_gradients: tuple[Tensor | None, ...]
     accumulate: tuple[Accumulate, ...]
+    #: gradients to write that no head depends on: the backward pass sets them to zero
+    cleared: tuple[Tensor, ...]
     arena_bytes: int
     #: bytes that the same tensors would take without sharing
     unshared_bytes: int
     train: bool
-
-
-def item_size(dtype: str) -> int:
-    """Bytes of one element of a numpy dtype name: `float32` gives 4."""
-    digits = dtype.lstrip("abcdefghijklmnopqrstuvwxyz")
-    return int(digits) // 8 if digits else 1
 
 
 class _Buffer:
@@ -104,7 +121,7 @@ class _Planner:
         self.joint, self.shapes, self.dtypes = joint, shapes, dtypes
         self.requests, self.train = requests, train
         self.nodes = [*joint.forward, *joint.backward]
-        self.external: dict[Entry, str] = {}
+        self.external: dict[Entry, tuple[int, str]] = {}
         self.buffer_of: dict[Entry, _Buffer] = {}
         self.buffers: list[_Buffer] = []
         self.unshared = 0
@@ -117,9 +134,12 @@ class _Planner:
             self.last_use[entry] = len(self.nodes)
 
     def make(self) -> Plan:
+        for number, node in enumerate(self.joint.head_gradients):
+            if node is not None:
+                self.external[Entry(node, 0)] = HEAD_GRADIENT, str(number)
         for node, entry in self.joint.gradients.items():
             if self.requests.get(node) == "write" and not entry.node.is_variable:
-                self.external[entry] = f"grad:{node.name}"
+                self.external[entry] = GRADIENT, node.name
         drafts = []
         boundary = 0
         for number, node in enumerate(self.nodes):
@@ -136,6 +156,7 @@ class _Planner:
             tuple(self.tensor(head) for head in self.joint.heads),
             tuple(self.tensor(Entry(n, 0)) if n is not None else None for n in self.joint.head_gradients),
             tuple(self._accumulate()),
+            tuple(self._cleared()),
             total,
             self.unshared,
             self.train,
@@ -143,13 +164,18 @@ class _Planner:
 
     def _accumulate(self) -> Iterator[Accumulate]:
         for node, entry in self.joint.gradients.items():
-            if entry not in self.external:
+            if self.external.get(entry) != (GRADIENT, node.name):
                 source = self.tensor(entry)
-                target = source._replace(offset=EXTERNAL, name=f"grad:{node.name}")
+                target = source._replace(offset=GRADIENT, name=node.name)
                 yield Accumulate(source, target, self.requests.get(node) == "add")
 
-    # -- one node
-    # -----------------------------------------------------------------------------------------------
+    def _cleared(self) -> Iterator[Tensor]:
+        for node, request in self.requests.items():
+            if request == "write" and node not in self.joint.gradients:
+                entry = Entry(node, 0)
+                yield Tensor(self.shapes[entry], self.dtypes[entry], GRADIENT, node.name)
+
+    # -- one node --
 
     def _draft(self, number: int, node: Node) -> _Draft | None:
         """Decide the memory of one node's outputs and workspaces;
@@ -185,7 +211,7 @@ class _Planner:
             scratch[name] = (
                 space.shape,
                 dtype,
-                self._buffer(math.prod(space.shape) * item_size(dtype), number),
+                self._buffer(math.prod(space.shape) * ITEM_SIZES[dtype], number),
             )
         return _Draft(node, {**reads, **writes}, scratch, tuple(inplace))
 
@@ -197,7 +223,7 @@ class _Planner:
             self.buffer_of[output] = self.buffer_of[source]
             self._extend(output, self.last_use.get(output, 0))
         else:
-            self.external[output] = self._external_name(source)
+            self.external[output] = self._home(source)
         return True
 
     def _dying(
@@ -233,11 +259,10 @@ class _Planner:
         if entry in self.buffer_of:
             self.buffer_of[entry].last = max(self.buffer_of[entry].last, last)
 
-    # -- facts
-    # --------------------------------------------------------------------------------------------------
+    # -- facts --
 
     def bytes(self, entry: Entry) -> int:
-        return math.prod(self.shapes[entry]) * item_size(self.dtypes[entry])
+        return math.prod(self.shapes[entry]) * ITEM_SIZES[self.dtypes[entry]]
 
     def _facts(self, node: Node) -> Shapes:
         """The shapes of an operator's tensors; of the forward operator for a backward node."""
@@ -246,14 +271,14 @@ class _Planner:
         entries.update((name, Entry(source, i)) for i, name in enumerate(source.write_names()))
         return Shapes({name: self.shapes[entry] for name, entry in entries.items() if entry is not None})
 
-    def _external_name(self, entry: Entry) -> str:
-        return self.external.get(entry) or entry.node.name
+    def _home(self, entry: Entry) -> tuple[int, str]:
+        """Where an entry without a place in the arena lives."""
+        return self.external.get(entry) or (VALUE, entry.node.name)
 
     def tensor(self, entry: Entry) -> Tensor:
         buffer = self.buffer_of.get(entry)
-        if buffer is None:
-            return Tensor(self.shapes[entry], self.dtypes[entry], EXTERNAL, self._external_name(entry))
-        return Tensor(self.shapes[entry], self.dtypes[entry], buffer.offset, entry.name)
+        offset, name = self._home(entry) if buffer is None else (buffer.offset, entry.name)
+        return Tensor(self.shapes[entry], self.dtypes[entry], offset, name)
 
     def _finish(self, draft: _Draft) -> Step:
         op, backward = kernel_of(draft.node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netdef.graph.build import Net
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Known, infer_types
-from netdef.runtime.plan import EXTERNAL, Plan, Step, Tensor, make_plan
+from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor, make_plan
 
 
 def plan_net(net: Net, shapes: Known, dtype: str = "float32") -> Plan:
@@ -17,7 +17,7 @@ def plan_net(net: Net, shapes: Known, dtype: str = "float32") -> Plan:
     if net.phase != "TRAIN":
         return make_plan(forward_only(heads), shapes, dtypes)
     wanted = {param.node: "write" for param in net.params().values() if param.lr_mult}
-    objective = [net.outputs.index(loss.blob) for loss in net.losses]
+    objective = [loss.head for loss in net.losses]
     return make_plan(differentiate(heads, wanted, objective), shapes, dtypes, wanted, train=True)
 
 
@@ -47,7 +47,12 @@ def _step(number: int, step: Step) -> str:
 
 def _tensor(name: str, tensor: Tensor) -> str:
     shape = "x".join(map(str, tensor.shape)) or "scalar"
-    place = tensor.name if tensor.offset == EXTERNAL else f"@{tensor.offset}"
+    named = {
+        VALUE: tensor.name,
+        GRADIENT: f"gradient of {tensor.name}",
+        HEAD_GRADIENT: f"head gradient {tensor.name}",
+    }
+    place = named.get(tensor.offset, f"@{tensor.offset}")
     return f"{name} {shape} {tensor.dtype} {place}"
 
 

@@ -235,6 +235,7 @@ BAD_TRANSFORM = Code(
 NET_MISSING = Code(
     "ND050",
     "net-missing",
+    exit_code=3,
     what="The file that a solver names in `net` does not exist.",
     why="There is nothing to train.",
     bad="net: no_such_net.yaml\nbase_lr: 0.01\nlr_policy: fixed\nmax_iter: 100\n",

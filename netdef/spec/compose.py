@@ -130,7 +130,7 @@ class Composer:
             self.findings.add(text_codes.BAD_SCALAR, span, str(bad), hint)
             self.broken.add(path)
         except KeyError:
-            self.unknown_tag(event, span)
+            self.unknown_tag(event, span, path)
         return text
 
     def key(self, top: _Open, event: Any, text: str, span: Span) -> None:
@@ -184,7 +184,7 @@ class Composer:
             self.too_deep(event)
         self.count(event)
         if event.tag is not None and event.tag not in tags:
-            self.unknown_tag(event, self.span(event))
+            self.unknown_tag(event, self.span(event), self.here())
         if top is not None and top.data.__class__ is dict and not top.keyed:
             if not top.is_key:
                 hint = 'a text that starts with { or [ needs quotes, as in "${name}"'
@@ -314,10 +314,11 @@ class Composer:
         message = f"mappings and lists are nested more than {limits.DEPTH} levels deep"
         self.refuse(text_codes.LIMIT, event, message, "a net needs about eight; look for brackets too many")
 
-    def unknown_tag(self, event: Any, span: Span) -> None:
+    def unknown_tag(self, event: Any, span: Span, path: Path) -> None:
         tag = event.tag.replace("tag:yaml.org,2002:", "!!")
         hint = "leave it out; a text that starts with ! needs quotes"
         self.findings.add(text_codes.TAG, span, f"the tag {describe(tag)} means nothing here", hint)
+        self.broken.add(path)
 
     def refuse(self, code: Code, event: Any, message: str, hint: str) -> NoReturn:
         self.findings.add(code, self.span(event), message, hint)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netdef.graph.build import Net
-from netdef.runtime.context import Context, cpu
+from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
 from netdef.train.blobs import Blobs, zeros
 
@@ -29,7 +29,6 @@ class Runner:
         wanted: Collection[str] = (),
         grad_req: str = "write",
         random: np.random.Generator | None = None,
-        context: Context | None = None,
     ) -> None:
         self.net, self.blobs = net, blobs
         self.inputs = {blob: zeros(shapes[blob], blobs.dtype) for blob in net.inputs}
@@ -40,10 +39,10 @@ class Runner:
         self.gradients = {
             name: zeros(arguments[name].shape, blobs.dtype) for name in wanted if name in arguments
         }
-        weights = {net.outputs.index(loss.blob): loss.weight for loss in net.losses}
+        weights = {loss.head: loss.weight for loss in net.losses}
         self.executor = Executor(
             net.symbol,
-            context or cpu(),
+            cpu(),
             arguments,
             self.gradients,
             dict.fromkeys(self.gradients, grad_req),
@@ -67,8 +66,8 @@ class Runner:
 
     def objective(self) -> float:
         """The weighted sum of the losses of the last pass."""
-        outputs = self.outputs
-        return sum(loss.weight * float(np.sum(outputs[loss.blob])) for loss in self.net.losses)
+        outputs = self.executor.outputs
+        return sum(loss.weight * float(np.sum(outputs[loss.head])) for loss in self.net.losses)
 
 
 def input_shapes(net: Net, known: Mapping[Any, Any], batch: int | None = None) -> dict[str, tuple[int, ...]]:

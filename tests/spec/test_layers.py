@@ -369,7 +369,7 @@ def test_a_loss_and_an_accuracy_may_have_a_second_top():
             "ND033",
             "square kernel, not 1x2",
         ),
-        ("type: Pooling, pooling_param: ^{}", "ND009", "size of the window"),
+        ("type: Pooling, pooling_param: ^{}", "ND009", "kernel_size is missing"),
         ("type: Pooling, pooling_param: {global_pooling: true, kernel_size: ^2}", "ND031", "the whole image"),
         ("type: Pooling, pooling_param: {global_pooling: true, stride: ^2}", "ND031", "only one window"),
         ("type: Pooling, pooling_param: {kernel_size: 2, pool: ^STOCHASTIC}", "ND035", "pool: AVE"),

@@ -303,7 +303,7 @@ def test_every_finding_of_a_text_that_can_be_read(parser):
 
     assert [d.code.id for d in findings] == ["ND020", "ND021", "ND024", "ND020", "ND001"]
     assert document.data == {"b": "2", "c": [3, "x", {}], "d": 6}
-    assert document.broken == {("c", 1)}
+    assert document.broken == {("b",), ("c", 1)}
 
 
 def test_an_open_bracket_is_shown_with_the_place_where_the_list_breaks(parser):

@@ -144,15 +144,22 @@ class Convolution(Layer):
         return tops
 
 
+_WINDOW = ("kernel_size", "kernel_h", "kernel_w")
+
+
+def _window_given(layer: Any, report: Report) -> None:
+    """Caffe: a pooling window has a size unless it is global."""
+    block = layer.pooling_param
+    if not block.global_pooling and not any(map(block.has, _WINDOW)):
+        told = "pooling_param.kernel_size is missing"
+        report(codes.MISSING_FIELD, "pooling_param", told, "give kernel_size, or kernel_h and kernel_w")
+
+
 def _global_alone(block: Any, report: Report) -> None:
-    """Caffe: with global_pooling no kernel, pad 0 and stride 1; without it a kernel."""
-    sizes = [name for name in ("kernel_size", "kernel_h", "kernel_w") if block.has(name)]
+    """Caffe: with global_pooling no kernel, pad 0 and stride 1."""
     if not block.global_pooling:
-        if not sizes:
-            told = "the size of the window is missing"
-            report(codes.MISSING_FIELD, "kernel_size", told, "give kernel_size, or kernel_h and kernel_w")
         return
-    for name in sizes:
+    for name in filter(block.has, _WINDOW):
         told = f"{name} and global_pooling are both given"
         report(codes.CONFLICT, name, told, "remove it: the window is the whole image")
     for names, value in ((("pad", "pad_h", "pad_w"), 0), (("stride", "stride_h", "stride_w"), 1)):
@@ -228,7 +235,7 @@ class Pooling(Layer):
 
     pooling_param = Sub(PoolingParameter, "settings of the layer", number=121)
 
-    rules = (*Layer.rules, _computed_pooling)
+    rules = (*Layer.rules, _computed_pooling, _window_given)
     tops = (1, 2)
     blame = {
         "kernel": tuple(f"pooling_param.{name}" for name in ("kernel_size", "kernel_h", "kernel_w")),

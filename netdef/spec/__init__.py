@@ -1,0 +1,1 @@
+"""Specs: documents, messages, layer types, expansion, schemas."""
