@@ -41,9 +41,8 @@ class Renderer:
         """The line, the place in the source, the related places, the trail of shapes and the help."""
         parts = [self.line(diagnostic), *self._snippet(diagnostic.span)]
         for related in diagnostic.related:
-            parts.append(
-                f"   = {click.style('see', bold=True)}: {_printable(str(related.span))}: {_short(related.message)}"
-            )
+            place = _printable(str(related.span))
+            parts.append(f"   = {click.style('see', bold=True)}: {place}: {_short(related.message)}")
         if diagnostic.trail:
             parts.append(f"   = {click.style('shapes', bold=True)}: {_short(diagnostic.trail)}")
         if diagnostic.hint:

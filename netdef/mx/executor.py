@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netdef.diag import MXNetError
+from netdef.diag import MXNetError, did_you_mean
 from netdef.graph.symbol import Symbol
 from netdef.mx.ndarray import NDArray, zeros
 from netdef.runtime.context import Context
@@ -93,6 +93,9 @@ def _by_name(names: Sequence[str], arrays: Arrays, what: str) -> dict[str, NDArr
     if arrays is None:
         return {}
     if isinstance(arrays, Mapping):
+        for name in arrays:
+            if name not in names:
+                raise MXNetError(f"{what}: there is no {name}; {did_you_mean(name, names)}")
         return {name: arrays[name] for name in names if arrays.get(name) is not None}
     if len(arrays) != len(names):
         raise MXNetError(
@@ -107,8 +110,15 @@ def _requests(names: Sequence[str], grad_req: Requests, gradients: Mapping[str, 
         wanted = dict.fromkeys(names, grad_req)
     elif isinstance(grad_req, Mapping):
         wanted = dict(grad_req)
+    elif len(grad_req) != len(names):
+        raise ValueError(
+            f"grad_req has {len(grad_req)} entries for {len(names)} arguments: {', '.join(names)}"
+        )
     else:
         wanted = dict(zip(names, grad_req))
+    for name in wanted:
+        if name not in names:
+            raise ValueError(f"grad_req: there is no argument {name}; {did_you_mean(name, names)}")
     for name, request in wanted.items():
         if request not in ("write", "add", "null"):
             raise ValueError(f"grad_req of {name} is {request!r}; legal: write, add, null")
@@ -118,18 +128,23 @@ def _requests(names: Sequence[str], grad_req: Requests, gradients: Mapping[str, 
 def simple_bind(
     symbol: Symbol,
     ctx: Context,
-    shapes: Mapping[str, tuple[int, ...]],
-    dtypes: Mapping[str, Any],
+    shapes: tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]],
+    dtypes: tuple[Sequence[str | None], Sequence[str | None]],
     grad_req: Requests,
-    inferred: tuple[Sequence[tuple[int, ...]], Sequence[tuple[int, ...]]],
 ) -> Executor:
-    """An executor with arrays of its own, zero at first, of the inferred argument and state shapes."""
-    names, states = symbol.list_arguments(), symbol.list_auxiliary_states()
-    arguments = {
-        name: zeros(shape, ctx, dtypes.get(name, np.float32)) for name, shape in zip(names, inferred[0])
-    }
-    auxiliary = {name: zeros(shape, ctx) for name, shape in zip(states, inferred[1])}
-    wanted = _requests(names, grad_req, arguments)
+    """An executor with arrays of its own, zero at first.
+
+    `shapes` and `dtypes` hold those of the arguments and of the auxiliary states, in order; an open dtype is
+    float32.
+    """
+    arguments, auxiliary = (
+        {name: zeros(shape, ctx, dtype or np.float32) for name, shape, dtype in zip(*listed)}
+        for listed in (
+            (symbol.list_arguments(), shapes[0], dtypes[0]),
+            (symbol.list_auxiliary_states(), shapes[1], dtypes[1]),
+        )
+    )
+    wanted = _requests(symbol.list_arguments(), grad_req, arguments)
     gradients = {
         name: zeros(array.shape, ctx, array.dtype)
         for name, array in arguments.items()

@@ -48,17 +48,8 @@ class Symbol(graph.Symbol):
         return tuple([_mxnet(shape) for shape in part] for part in self._shapes(args, kwargs))  # type: ignore[return-value]
 
     def infer_type(self, *args: Any, **kwargs: Any) -> tuple[Any, Any, Any]:
-        """The numpy types of arguments, outputs and auxiliary states;
-
-        `(None, None, None)` where one is open.
-        """
-        given = {
-            name: np.dtype(kind).name for name, kind in self._given(args, kwargs).items() if kind is not None
-        }
-        known, failures = infer_types(self.heads, given)
-        if failures:
-            raise MXNetError("\n".join(explain(failure, known) for failure in failures))
-        types = self._by_role(known)
+        """The numpy types of arguments, outputs and states; `(None, None, None)` where one is open."""
+        types = self._types(args, kwargs)
         if any(kind is None for part in types for kind in part):
             return None, None, None
         return tuple([np.dtype(kind).type for kind in part] for part in types)  # type: ignore[return-value]
@@ -81,7 +72,10 @@ class Symbol(graph.Symbol):
         type_dict: Mapping[str, Any] | None = None,
         **shapes: Dims,
     ) -> Executor:
-        """An executor over new arrays, zero at first, whose shapes follow from `shapes`."""
+        """An executor over new arrays, zero at first, whose shapes follow from `shapes`.
+
+        Their types follow from `type_dict`, and are float32 where it says nothing.
+        """
         arguments, _, states = self.infer_shape(**shapes)
         if arguments is None:
             partial = self.infer_shape_partial(**shapes)
@@ -89,10 +83,10 @@ class Symbol(graph.Symbol):
             raise MXNetError(
                 f"the shapes of {', '.join(unknown) or 'the outputs'} do not follow from those given"
             )
-        return simple_bind(self, ctx or cpu(), shapes, type_dict or {}, grad_req, (arguments, states))
+        kinds = self._types((), type_dict or {})
+        return simple_bind(self, ctx or cpu(), (arguments, states), (kinds[0], kinds[2]), grad_req)
 
-    # -- inference
-    # ----------------------------------------------------------------------------------------------
+    # -- inference --
 
     def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         names = self.list_arguments()
@@ -105,6 +99,17 @@ class Symbol(graph.Symbol):
                 raise MXNetError(f"there is no argument {name}; {did_you_mean(name, names)}")
         return dict(kwargs) or dict(zip(names, args))
 
+    def _types(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[list[Any], list[Any], list[Any]]:
+        """The dtypes of arguments, outputs and states as numpy names, None where one is open."""
+        given = self._given(args, kwargs).items()
+        named = {name: np.dtype(kind).name for name, kind in given if kind is not None}
+        known, failures = infer_types(self.heads, named)
+        if failures:
+            raise MXNetError("\n".join(explain(failure, known) for failure in failures))
+        return self._by_role(known)
+
     def _shapes(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[list[Shape], list[Shape], list[Shape]]:
@@ -112,6 +117,8 @@ class Symbol(graph.Symbol):
         for name, shape in self._given(args, kwargs).items():
             if shape is not None and not isinstance(shape, (tuple, list)):
                 raise TypeError(f"the shape of {name} must be a tuple, not {shape!r}")
+            if shape is not None and any(size < 0 for size in shape):
+                raise ValueError(f"the shape of {name} is {shape}; sizes are not negative, and 0 is unknown")
             given[name] = tuple(int(size) or None for size in shape) if shape else None
         known, failures = infer_shapes(self.heads, given)
         if failures:
