@@ -107,6 +107,12 @@ def test_modules_and_public_classes_are_documented(path):
             assert ast.get_docstring(node), f"{path}: {node.name} has no docstring"
 
 
+def test_every_folder_is_a_package():
+    """A folder without `__init__.py` would be left out of the wheel."""
+    for path in MODULES:
+        assert (path.parent / "__init__.py").exists(), f"{path.parent} has no __init__.py"
+
+
 def test_operators_layers_and_commands_are_documented():
     """Each has a description, and so has each of its attributes or fields."""
     from netdef.cli import COMMANDS

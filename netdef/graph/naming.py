@@ -52,9 +52,9 @@ class Prefix(NameManager):
 
 
 class AttrScope:
-    """Attributes, all texts, for every symbol made inside a `with` block;
+    """Attributes for every symbol made inside a `with` block.
 
-    Inner scopes win, explicit ones most.
+    All are texts; inner scopes win, explicit attributes most.
     """
 
     def __init__(self, **attributes: str) -> None:

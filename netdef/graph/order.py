@@ -143,7 +143,7 @@ def _check_inplace(
 def _sorted(
     layers: Sequence[Layer], reads: dict[int, tuple[Version, ...]], refused: set[int], findings: Findings
 ) -> Iterator[int]:
-    """Producers before readers, otherwise in the file's order;
+    """Producers before readers, otherwise in the file's order.
 
     What hangs on a refused layer or a cycle is left out.
     """

@@ -163,7 +163,7 @@ def _follow(entry: Entry | None, made: Mapping[Node, Node], replacements: Mappin
 
 
 def single_entry(symbol: Any, role: str) -> Entry:
-    """The one output of `symbol`;
+    """The one output of `symbol`.
 
     Raises `MXNetError` where there are several, `TypeError` for another thing.
     """

@@ -112,9 +112,7 @@ class Op(Declared):
         t.same(*self.input_names(), *self.state_names(), *self.output_names())
 
     def view(self, train: bool) -> tuple[str, str] | None:
-        """The pair (input, output) when the output is the input's memory under another shape, and no kernel
-        runs.
-        """
+        """The pair (input, output) when the output is the input's memory and no kernel runs."""
         return None
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:

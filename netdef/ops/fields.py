@@ -308,9 +308,9 @@ class Declared:
 
     @classmethod
     def trusted(cls, values: Mapping[str, Any]) -> Any:
-        """An instance from values that were parsed before;
+        """An instance from values that were parsed before.
 
-        What is absent takes its default (`None` if required).
+        What is absent takes its default, `None` if it is required.
         """
         self = cls.__new__(cls)
         for name, field in cls.fields.items():

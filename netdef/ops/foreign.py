@@ -14,10 +14,7 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "absent"})()
 
 
 class To(NamedTuple):
-    """The attribute is called `name` there;
-
-    `values` maps ours to theirs; `absent` is ours when theirs is not given.
-    """
+    """Another name: `values` maps ours to theirs, `absent` is ours when theirs is not given."""
 
     name: str
     values: Mapping[Any, Any] | None = None

@@ -19,11 +19,10 @@ class Interval(NamedTuple):
 
 
 def pack(intervals: Sequence[Interval]) -> tuple[list[int], int]:
-    """Offsets such that intervals which overlap in time do not overlap in memory, and the arena's size in
-    bytes.
+    """Offsets, and the arena's size in bytes: what overlaps in time does not overlap in memory.
 
-    Largest first, each at the lowest offset that is free for its whole life ("greedy by size", Pisarchyk and
-    Lee 2020), which is within a few per cent of the lower bound on the nets of the corpus.
+    Largest first, each at the lowest offset that is free for its whole life ("greedy by size", Pisarchyk
+    and Lee 2020), which is within a few per cent of the lower bound on usual nets.
     """
     offsets = [0] * len(intervals)
     placed: list[tuple[int, int, int, int]] = []  # offset, end, first step, last step; sorted by offset

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netdef.diag import Findings, UsageError, did_you_mean
+from netdef.diag import Findings, UsageError, did_you_mean, whole_file
 from netdef.graph.build import Net, build
 from netdef.ops.shapes import Shape
 from netdef.passes.infer import Known
@@ -51,8 +51,15 @@ def open_spec(
 
     `overrides` are `path=value` texts: solver fields go to the solver, `variables` to both files, the rest to
     the net.  Returns None where nothing could be read, and without a finding for a file that nobody named and
-    that is no spec.  Raises `UsageError` for an override of a field or variable that neither has.
+    that is no spec.  Raises `UsageError` for an override that is none, or of what neither file has.
     """
+    if path.endswith((".prototxt", ".caffemodel")) and os.path.exists(path):
+        message, hint = (
+            "Caffe's own formats are not read",
+            "write YAML: blocks and fields have the same names",
+        )
+        findings.add(codes.NOT_SUPPORTED, whole_file(path), message, hint)
+        return None
     document = read(path, findings)
     if document is None:
         return None
@@ -109,6 +116,8 @@ def _require_known(overrides: Sequence[str], *documents: Document) -> None:
         variables.update(map(str, declared) if isinstance(declared, dict) else ())
     fields = {VARIABLES, *SolverSpec.fields, *NetSpec.fields}
     for override in overrides:
+        if "=" not in override:
+            raise UsageError(f"--set {override}: there is no = in it; write PATH=VALUE, such as base_lr=0.1")
         first, _, rest = override.partition("=")[0].partition(".")
         if first.strip() not in fields:
             hint = did_you_mean(first.strip(), fields) or "name a field of the net or of the solver"

@@ -178,9 +178,9 @@ class _Planner:
     # -- one node --
 
     def _draft(self, number: int, node: Node) -> _Draft | None:
-        """Decide the memory of one node's outputs and workspaces;
+        """Decide the memory of one node's outputs and workspaces.
 
-        None where the output is a view of its input.
+        Returns None where the output is a view of its input.
         """
         op, backward = kernel_of(node)
         reads = {name: entry for name, entry in zip(node.read_names(), node.inputs) if entry is not None}

@@ -1,6 +1,8 @@
 """Commands as a user calls them: what they print and how they exit."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +66,13 @@ def test_every_command_has_help(run, name):
         (["train", LENET], "has no solver"),
         (["test", LENET], "--weights"),
         (["train", SOLVER, "--max-iter", "-1"], "--max-iter"),
+        (["train", SOLVER, "--set", "basse_lr=3"], "did you mean base_lr?"),
+        (["lint", "--set", "a=b", LENET], "No such option"),
+        (
+            ["infer-shape", str(ROOT / "configs/mnist/lenet.yaml"), "--set", "variables.mnsit=/x"],
+            "mean mnist?",
+        ),
+        (["show", LENET, "--set", "base_lr"], "there is no = in it"),
     ],
 )
 def test_wrong_usage_exits_with_2(run, arguments, words):
@@ -95,6 +104,55 @@ def test_what_the_machine_refuses_exits_with_3(run, arguments, tmp_path, monkeyp
     assert status == 3, errors
     assert "Traceback" not in output + errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_colour_is_for_terminals_that_want_it(run, monkeypatch, tmp_path):
+    """NO_COLOR and a dumb terminal take it away, a pipe has none."""
+    from netdef.cli import _colour
+
+    for name, value, expected in (("NO_COLOR", "1", False), ("TERM", "dumb", False), ("TERM", "xterm", None)):
+        monkeypatch.delenv("NO_COLOR", raising=False)
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv(name, value)
+        assert _colour() is expected
+    bad = tmp_path / "esc\x1b[31m.yaml"
+    bad.write_text("a: 1\n")
+
+    assert "\x1b" not in run("lint", str(bad))[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_output_that_cannot_be_written_is_one_line():
+    """A full disk behind standard output: exit status 3, no traceback."""
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "netdef", "infer-shape", LENET]
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
+        )
+
+    assert result.returncode == 3
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_prototxt_is_recognised(run, tmp_path):
+    """The message says what to write instead, not what is wrong with it as YAML."""
+    (tmp_path / "net.prototxt").write_text('layer { name: "data" type: "Input" }')
+    status, output, _ = run("lint", str(tmp_path / "net.prototxt"))
+
+    assert status == 1
+    assert "write YAML" in output
+
+
+def test_a_solver_that_names_a_solver(run, tmp_path):
+    """One finding at `net`, not one for each of its fields."""
+    for name, other in (("one", "two"), ("two", "one")):
+        text = f"net: {other}.yaml\nbase_lr: 1\nlr_policy: fixed\nmax_iter: 1\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    status, output, _ = run("lint", str(tmp_path / "one.yaml"), "--format", "concise")
+
+    assert status == 1
+    assert len(output.splitlines()) == 1
+    assert "holds a solver" in output
 
 
 def test_infer_shape_as_json(run):
