@@ -53,12 +53,17 @@ class Dropout(Op):
             if mask is not None:
                 mask.fill(1)
             return
-        factor = noise if mask is None else mask
+        scale = 1 / (1 - self.p) if self.p < 1 else 1
+        kept = noise if mask is None else mask
         random.random(dtype=xp.float32, out=noise)
-        xp.greater_equal(noise, self.p, out=factor)
-        if self.p < 1:
-            xp.multiply(factor, 1 / (1 - self.p), out=factor)
-        xp.multiply(data, factor, out=output)
+        xp.greater_equal(noise, self.p, out=kept)
+        if mask is None:
+            # The scale has to be as exact as the data, which the noise need not be.
+            xp.multiply(data, kept, out=output)
+            xp.multiply(output, scale, out=output)
+        else:
+            xp.multiply(mask, scale, out=mask)
+            xp.multiply(data, mask, out=output)
 
     def backward(self, xp: Any, doutput: Any, mask: Any, ddata: Any) -> None:
         xp.multiply(doutput, mask, out=ddata)

@@ -93,7 +93,6 @@ class Executor:
         """
         if not self._ready_for_backward or self._last is None:
             raise MXNetError("backward needs forward(is_train=True) before it, each time anew")
-        self._ready_for_backward = False
         bound = self._last
         if head_gradients is not None and len(head_gradients) != len(bound.head_gradients):
             counts = f"{len(head_gradients)} head gradients for {len(bound.head_gradients)} outputs"
@@ -110,6 +109,7 @@ class Executor:
                 )
             else:
                 target[...] = 1
+        self._ready_for_backward = False
         for kernel, arguments in bound.backward:
             kernel(*arguments)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import netdef as mx
+from netdef.runtime.executor import Executor
 
 
 def run(net, arrays, heads=None, wanted=None):
@@ -41,6 +42,63 @@ def test_a_head_that_is_the_variable_itself():
     np.testing.assert_allclose(gradients["x"], [19])
 
 
+def test_one_head_given_twice():
+    """Each of its gradients arrives: d(3x)/dx * (1 + 10) = 33."""
+    tripled = mx.sym.Variable("x") * 3
+    gradients = run(mx.sym.Group([tripled, tripled]), {"x": [1.0, 1.0]}, [[1.0, 1.0], [10.0, 10.0]])
+
+    np.testing.assert_allclose(gradients["x"], [33, 33])
+
+
+def test_one_variable_given_twice_as_a_head():
+    """The gradients of a variable that is two heads add up, too."""
+    x = mx.sym.Variable("x")
+    gradients = run(mx.sym.Group([x, x * 3, x]), {"x": [1.0]}, [[1.0], [10.0], [100.0]])
+
+    np.testing.assert_allclose(gradients["x"], [131])
+
+
+@pytest.mark.parametrize(("heads", "expected"), [((1.0, 0.0), 1 - np.tanh(1) ** 2), ((0.0, 1.0), 2.0)])
+def test_two_heads_of_one_name(heads, expected):
+    """Each head has its own gradient, whatever it is called."""
+    x = mx.sym.Variable("x")
+    first = mx.sym.Activation(x, act_type="tanh", name="h")
+    second = mx.sym.Activation(x * 2, act_type="relu", name="h")
+    gradients = run(mx.sym.Group([first, second]), {"x": [1.0]}, [[gradient] for gradient in heads])
+
+    np.testing.assert_allclose(gradients["x"], [expected])
+
+
+def test_a_variable_may_be_called_as_a_head_gradient():
+    """A variable `h_output_grad` is one thing, the gradient that arrives at the head `h_output` another."""
+    x, factor = mx.sym.Variable("x"), mx.sym.Variable("h_output_grad")
+    net = mx.sym.Activation(x * factor, act_type="relu", name="h")
+    arguments = {"x": mx.nd.full(2, 3), "h_output_grad": mx.nd.full(2, 5)}
+    gradients = {name: mx.nd.zeros(2) for name in arguments}
+    executor = net.bind(mx.cpu(), arguments, gradients)
+
+    assert executor.forward(is_train=True)[0].asnumpy().tolist() == [15, 15]
+    executor.backward(mx.nd.full(2, 7))
+    assert gradients["x"].asnumpy().tolist() == [35, 35]
+    assert gradients["h_output_grad"].asnumpy().tolist() == [21, 21]
+    assert arguments["h_output_grad"].asnumpy().tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(("grad_req", "expected"), [("write", 0), ("add", 7), ("null", 7)])
+def test_the_gradient_of_what_no_gradient_reaches_is_zero(grad_req, expected):
+    """`write` sets it to 0, as MXNet does, and does not leave what the array held."""
+    net = mx.sym.BlockGrad(mx.sym.Variable("w")) * mx.sym.Variable("x")
+    arguments = {name: mx.nd.full(4, 3) for name in ("x", "w")}
+    gradients = {name: mx.nd.full(4, 7) for name in arguments}
+    executor = net.bind(mx.cpu(), arguments, gradients, {"w": grad_req, "x": "write"})
+    for _ in range(2):
+        executor.forward(is_train=True)
+        executor.backward(mx.nd.ones(4))
+
+    assert gradients["w"].asnumpy().tolist() == [expected] * 4
+    assert gradients["x"].asnumpy().tolist() == [3] * 4
+
+
 def test_no_gradient_passes_a_block():
     """BlockGrad is the identity whose gradient is zero."""
     x = mx.sym.Variable("x")
@@ -60,6 +118,14 @@ def test_only_what_is_wanted_is_computed():
     assert not {"ddata", "dbias"} & step.tensors.keys()
 
 
+def test_what_leads_to_no_wanted_gradient_is_not_computed():
+    """Above a BlockGrad the gradient of tanh reaches nobody, so that it is not computed."""
+    blocked = mx.sym.Activation(mx.sym.BlockGrad(mx.sym.Variable("w")), act_type="tanh")
+    plan = (blocked * mx.sym.Variable("x")).simple_bind(mx.cpu(), w=(3,)).engine.plan(True)
+
+    assert [type(step.op).__name__ for step in plan.steps[plan.boundary :]] == ["Mul"]
+
+
 def test_softmax_output_needs_no_head_gradient():
     """A loss operator makes its own gradient: probabilities minus one-hot labels (MXNet's rule)."""
     net = mx.sym.SoftmaxOutput(mx.sym.Variable("data"), name="softmax")
@@ -69,6 +135,19 @@ def test_softmax_output_needs_no_head_gradient():
     expected[0, 1] -= 1
     expected[1, 3] -= 1
     np.testing.assert_allclose(gradients["data"], expected)
+
+
+def test_a_loss_outside_the_objective_makes_no_gradient():
+    """Only the heads of the objective are differentiated, also where another head is a loss."""
+    data = mx.sym.Variable("data")
+    net = mx.sym.Group([mx.sym.SoftmaxOutput(data, name="softmax"), data * 3])
+    arguments = {"data": np.ones((2, 4)), "softmax_label": np.array([1.0, 3.0])}
+    gradients = {"data": np.full((2, 4), np.nan)}
+    engine = Executor(net, mx.cpu(), arguments, gradients, {"data": "write"}, objective={1: 0.5})
+    engine.forward(True)
+    engine.backward()
+
+    np.testing.assert_array_equal(gradients["data"], np.full((2, 4), 1.5))
 
 
 def test_other_heads_need_a_gradient():

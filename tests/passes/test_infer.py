@@ -1,8 +1,12 @@
 """Shape and dtype inference in both directions."""
 
+import numpy as np
 import pytest
+from builds import load
+from rules import inference_must_end
 
 import netdef as mx
+from netdef.graph.node import Entry
 
 
 def test_shapes_flow_backwards_through_elementwise_operators():
@@ -49,8 +53,6 @@ def test_a_declared_shape_holds():
 
 def test_types_follow_from_the_data():
     """float64 data makes a float64 net."""
-    import numpy as np
-
     net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=10, name="fc")
 
     assert net.infer_type(data=np.float64) == ([np.float64] * 3, [np.float64], [])
@@ -65,3 +67,58 @@ def test_a_later_operand_corrects_an_earlier_one():
 
     shapes, _, _ = net.infer_shape(b=(4, 5))
     assert dict(zip(net.list_arguments(), shapes))["a"] == (4, 5)
+
+
+def test_an_input_read_twice_learns_from_the_output():
+    """x of x + x follows from the result, and inference ends."""
+    x, y = mx.sym.Variable("x"), mx.sym.Variable("y")
+
+    with inference_must_end():
+        assert ((x + x) * y).infer_shape(y=(2, 3)) == ([(2, 3), (2, 3)], [(2, 3)], [])
+
+
+def test_a_bottom_read_twice_learns_from_another_one():
+    """Eltwise of [data, data, other] gives data the shape of other."""
+    layers = [
+        {"name": "data", "type": "Input", "top": "data"},
+        {"name": "other", "type": "Input", "top": "other", "input_param": {"shape": {"dim": [4, 3]}}},
+        {"name": "sum", "type": "Eltwise", "bottom": ["data", "data", "other"], "top": "sum"},
+    ]
+    with inference_must_end():
+        loaded, findings = load({"name": "t", "layer": layers})
+
+    assert [str(finding) for finding in findings if finding.severity == "error"] == []
+    (data,) = (node for node in loaded.net.symbol.variables()[0] if node.name == "data")
+    assert loaded.shapes[Entry(data, 0)] == (4, 3)
+
+
+def test_one_tensor_cannot_be_two_things():
+    """A tensor that an operator reads as data 2x3 and as weight 3x3 is refused, and inference ends."""
+    x = mx.sym.Variable("x")
+    net = mx.sym.FullyConnected(x, weight=x, num_hidden=3, no_bias=True, name="fc")
+
+    with inference_must_end():
+        assert net.infer_shape(x=(3, 3))[1] == [(3, 3)]
+        with pytest.raises(mx.MXNetError, match="fc"):
+            net.infer_shape(x=(2, 3))
+
+
+def test_parts_read_twice_stay_open():
+    """Two equal parts of 6 columns could be told to be 3 each; Concat's rule does not, and inference ends."""
+    x, y = mx.sym.Variable("x"), mx.sym.Variable("y")
+
+    with inference_must_end():
+        shapes = (mx.sym.Concat(x, x, dim=1) * y).infer_shape_partial(y=(2, 6))
+    assert shapes == ([(2, 0), (2, 6)], [(2, 6)], [])
+
+
+def test_what_is_learnt_after_a_nodes_turn_is_checked_against_its_rule():
+    """Later operands tell Flatten both its data and its output, which do not fit together."""
+    names = ("data", "same_as_data", "same_as_output")
+    data, same_as_data, same_as_output = map(mx.sym.Variable, names)
+    net = mx.sym.Group([mx.sym.Flatten(data, name="flat") + same_as_output, data + same_as_data])
+
+    shapes, _, _ = net.infer_shape(same_as_data=(2, 3, 4), same_as_output=(2, 12))
+    assert dict(zip(net.list_arguments(), shapes))["data"] == (2, 3, 4)
+    with pytest.raises(mx.MXNetError, match="flat"):
+        net.infer_shape(same_as_data=(2, 3, 4), same_as_output=(2, 13))

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from interpreter import Interpreter, shapes_of
 
 import netdef as mx
 
@@ -32,35 +33,25 @@ def bound(net, **shapes):
 
 
 def test_sharing_memory_changes_no_value():
-    """The planned step gives the bits of a run in which every tensor has its own memory."""
-    executor = bound(lenet(), data=(8, 1, 28, 28))
-    executor.forward(is_train=True)
-    executor.backward()
-    shared = [gradient.asnumpy() for gradient in executor.grad_arrays]
+    """A training step of LeNet gives the bits of a run in which every tensor has its own memory."""
+    net = lenet()
+    executor = bound(net, data=(8, 1, 28, 28))
+    arrays = {name: array.asnumpy() for name, array in executor.arg_dict.items()}
+    interpreter = Interpreter(net, shapes_of(net, {"data": (8, 1, 28, 28)}), arrays)
+    (expected,) = interpreter.forward(train=True)
+    gradients = interpreter.backward([np.ones_like(expected)])
+
     plan = executor.engine.plan(True)
     assert plan.arena_bytes < plan.unshared_bytes
-
-    nodes = {}
-    for kernel_step in plan.steps:
-        arrays = {}
-        for name, tensor in kernel_step.tensors.items():
-            if tensor.offset >= 0:
-                arrays[name] = nodes.setdefault(
-                    (tensor.name, tensor.shape), np.empty(tensor.shape, tensor.dtype)
-                )
-            elif tensor.name.startswith("grad:"):
-                key = (tensor.name, tensor.shape)
-                arrays[name] = nodes.setdefault(key, np.empty(tensor.shape, tensor.dtype))
-            else:
-                arrays[name] = executor.arg_dict[tensor.name].array.reshape(tensor.shape)
-        kernel = kernel_step.op.backward if kernel_step.backward else kernel_step.op.forward
-        code = kernel.__code__
-        names = code.co_varnames[1 : code.co_argcount]
-        kernel(*({"xp": np, "train": True}.get(name, arrays.get(name)) for name in names))
-    for name, gradient in zip(executor.symbol.list_arguments(), shared):
-        np.testing.assert_array_equal(nodes[f"grad:{name}", gradient.shape], gradient) if not name.endswith(
-            "label"
-        ) else None
+    executor.forward(is_train=True)
+    executor.backward()
+    np.testing.assert_array_equal(executor.outputs[0].asnumpy(), expected)
+    found = {name: gradient.asnumpy() for name, gradient in executor.grad_dict.items()}
+    assert not found.pop("softmax_label").any()
+    assert found.keys() == arrays.keys() - {"softmax_label"}
+    for name, gradient in found.items():
+        assert gradient.any()
+        np.testing.assert_array_equal(gradient, gradients[name], name)
 
 
 def test_a_training_step_allocates_no_array_data():
@@ -106,6 +97,39 @@ def test_an_input_given_twice_is_not_overwritten():
     assert executor.forward()[0].asnumpy().tolist() == [6, 6, 6, 6]
 
 
+def test_a_value_that_is_read_later_is_not_overwritten():
+    """2x + 1 may not take the memory of 2x, which the product still reads."""
+    double = mx.sym.Variable("x") * 2
+    executor = ((double + 1) * double).bind(mx.cpu(), {"x": mx.nd.full(4, 3)})
+
+    assert executor.forward()[0].asnumpy().tolist() == [42] * 4
+
+
+def test_memory_is_in_use_as_long_as_a_view_of_it():
+    """The memory of 2x, which nobody but a view reads, may not be given to 3y while the view is needed."""
+    x, y = mx.sym.Variable("x"), mx.sym.Variable("y")
+    net = mx.sym.Concat(mx.sym.Flatten(x * 2), mx.sym.Flatten(y * 3))
+    arrays = {"x": mx.nd.full((2, 3, 4), 1), "y": mx.nd.full((2, 3, 4), 10)}
+    executor = net.bind(mx.cpu(), arrays)
+
+    assert executor.forward()[0].asnumpy().tolist() == [[2] * 12 + [30] * 12] * 2
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_every_output_has_memory_of_its_own(train):
+    """A caller may change one output without changing another one, an argument or a state."""
+    x = mx.sym.Variable("x")
+    double = x * 2
+    views = [mx.sym.Flatten(x), mx.sym.BlockGrad(double), mx.sym.Flatten(double), double]
+    executor = mx.sym.Group(views).bind(mx.cpu(), {"x": mx.nd.ones((2, 3))})
+    arrays = [output.array for output in executor.forward(is_train=train)]
+
+    arrays.append(executor.arg_dict["x"].array)
+    for number, array in enumerate(arrays):
+        assert not any(np.shares_memory(array, other) for other in arrays[:number])
+    assert [array.ravel().tolist() for array in arrays] == [[size] * 6 for size in (1, 2, 2, 2, 1)]
+
+
 def test_flatten_is_a_view():
     """No kernel runs where the output is the input's memory under another shape."""
     net = mx.sym.Flatten(mx.sym.Variable("data") * 2, name="flat")
@@ -135,7 +159,13 @@ def test_inference_keeps_batch_norm_statistics():
 @pytest.mark.parametrize(
     ("use", "kind", "message"),
     [
-        (lambda e: e.backward(), mx.MXNetError, "before"),
+        (lambda e: e.backward(), mx.MXNetError, "needs forward"),
+        (lambda e: (e.forward(), e.backward(e.outputs)), mx.MXNetError, "needs forward"),
+        (
+            lambda e: (e.forward(is_train=True), e.forward(), e.backward(e.outputs)),
+            mx.MXNetError,
+            "needs forward",
+        ),
         (lambda e: e.forward(dta=np.zeros((2, 3))), TypeError, "no argument dta"),
         (lambda e: e.forward(data=np.zeros((2, 4))), ValueError, "2x3, not 2x4"),
         (
@@ -162,3 +192,20 @@ def test_wrong_calls_say_what_to_change(use, kind, message):
 
     with pytest.raises(kind, match=message):
         use(executor)
+
+
+def test_a_second_backward_needs_another_forward():
+    """Backward may use up the values that forward left, so that it cannot run twice; the gradients stay."""
+    x = mx.sym.Variable("x")
+    net = mx.sym.Activation(mx.sym.Activation(x * 2, act_type="sigmoid"), act_type="tanh")
+    executor = net.bind(mx.cpu(), {"x": mx.nd.ones(4)}, {"x": mx.nd.zeros(4)})
+    executor.forward(is_train=True)
+    executor.backward(mx.nd.ones(4))
+    gradient = executor.grad_dict["x"].asnumpy()
+
+    with pytest.raises(mx.MXNetError, match=r"needs forward.* anew"):
+        executor.backward(mx.nd.ones(4))
+    np.testing.assert_array_equal(executor.grad_dict["x"].asnumpy(), gradient)
+    executor.forward(is_train=True)
+    executor.backward(mx.nd.ones(4))
+    np.testing.assert_array_equal(executor.grad_dict["x"].asnumpy(), gradient)
