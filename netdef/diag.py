@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-ERROR, WARNING, INFO = "error", "warning", "info"
+ERROR, WARNING = "error", "warning"
 
 
 class Span(NamedTuple):
@@ -159,11 +159,6 @@ class Findings:
     @property
     def errors(self) -> list[Diagnostic]:
         return [d for d in self if d.severity == ERROR]
-
-    @property
-    def exit_status(self) -> int:
-        """The status of a command that ends with these findings; see `exit_status`."""
-        return exit_status(self._items)
 
     def raise_errors(self) -> None:
         """Raise every error found so far, if there is any, as the `Error` whose exit code is their status."""

@@ -41,17 +41,3 @@ def pack(intervals: Sequence[Interval]) -> tuple[list[int], int]:
         insort(placed, (offset, offset + size, interval.first, interval.last))
         total = max(total, offset + size)
     return offsets, total
-
-
-def lower_bound(intervals: Sequence[Interval]) -> int:
-    """The most bytes in use at any one step: no packing can need less."""
-    changes: dict[int, int] = {}
-    for interval in intervals:
-        size = -(-interval.bytes // ALIGNMENT) * ALIGNMENT
-        changes[interval.first] = changes.get(interval.first, 0) + size
-        changes[interval.last + 1] = changes.get(interval.last + 1, 0) - size
-    most = now = 0
-    for step in sorted(changes):
-        now += changes[step]
-        most = max(most, now)
-    return most
