@@ -255,7 +255,8 @@ def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_name:
     if not member.filename.endswith(".npy"):
         message = f"{file_name} holds {_quoted(member.filename)}, which is no array"
         raise BadFile(message, "write it with numpy.savez")
-    if ".." in parts or "" in parts or ":" in parts[0]:
+    # The name is only a key, but one that leads out of the archive is nobody's honest array.
+    if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", parts[0]):
         raise BadFile(f"{name}: the name leads out of the archive", "do not trust this file")
     if member.flag_bits & 0x1:
         raise BadFile(f"{name} is encrypted", "write it without a password")

@@ -63,7 +63,7 @@ def command() -> None:
     """Neural networks written as data: check, see, train and test them.
 
     Exit status: 0 fine, 1 findings, 2 wrong usage, 3 a file or the machine refuses, 4 training met a number
-    that is not finite.
+    that is not finite; 130 and 143 after Ctrl-C and SIGTERM.
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -63,3 +64,10 @@ def require_known(given: Iterable[str], inputs: Collection[str]) -> None:
             raise UsageError(
                 f"--input {blob}: no such blob feeds the net in this phase{f'; {hint}' if hint else ''}"
             )
+
+
+def tell_fillers(*keys: Iterable[str]) -> None:
+    """Say which blobs a weight file that was taken in part did not fill."""
+    for key in sorted(itertools.chain(*keys)):
+        layer, _, number = key.rpartition("/")
+        click.echo(f"blob {number} of {layer} is not in the file and keeps its filler", err=True)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import click
 
 from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 #: seconds between two looks of the bar
 _INTERVAL = 0.1
@@ -44,15 +48,24 @@ def told(event: Event) -> str:
     if isinstance(event, Saved):
         return f"snapshot {event.path}" if event.path.name != "last.npz" else ""
     assert isinstance(event, Stopped)
-    return f"stopped by {event.signal} at iteration {event.iteration}; go on with --resume"
+    return f"stopped by {event.signal} at iteration {event.iteration}; go on with --resume {event.path}"
 
 
 class Plain(Listener):
     """One line for each event, on standard output."""
 
+    def __init__(self) -> None:
+        self._heard = True
+
     def hear(self, event: Event) -> None:
-        if text := told(event):
-            click.echo(text)
+        text = told(event) if self._heard else ""
+        try:
+            if text:
+                click.echo(text)
+        except OSError:
+            # Nobody reads on, or the disk behind the output is full; the run goes on, and its folder has the
+            # log.
+            self._heard = False
 
 
 class Bar(Listener):
@@ -72,12 +85,11 @@ class Bar(Listener):
             TimeRemainingColumn(),
             console=Console(stderr=True, highlight=False),
         )
-        self._task = self._progress.add_task("train", total=None, loss=float("nan"), rate=0.0, speed=0.0)
-        self._first: int | None = None
+        self._task: TaskID | None = None
+        self._first = 0
         self._shown = 0.0
 
     def __enter__(self) -> Bar:
-        self._progress.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -85,20 +97,26 @@ class Bar(Listener):
 
     def hear(self, event: Event) -> None:
         if isinstance(event, Stepped):
-            if self._first is None:
-                self._first = event.iteration
             done = event.iteration + 1
-            if event.seconds - self._shown < _INTERVAL and done < event.max_iter:
+            if self._task is None:
+                self._first = event.iteration
+                self._task = self._progress.add_task(
+                    "train", total=event.max_iter, loss=0.0, rate=0.0, speed=0.0
+                )
+                self._progress.start()
+            elif event.seconds - self._shown < _INTERVAL and done < event.max_iter:
                 return
             self._shown = event.seconds
             speed = (done - self._first) / event.seconds if event.seconds else 0.0
             self._progress.update(
                 self._task,
                 completed=done,
-                total=event.max_iter,
                 loss=event.loss,
                 rate=event.rate,
                 speed=speed,
             )
-        elif text := told(event):
+            return
+        if isinstance(event, Stopped) and self._task is not None:
+            self._progress.update(self._task, completed=event.iteration)
+        if text := told(event):
             self._progress.console.print(text, markup=False)

@@ -42,6 +42,7 @@ def test(
     from netdef.data.dataset import Library
     from netdef.passes.pipeline import open_spec
     from netdef.train.blobs import Blobs
+    from netdef.train.memory import within_memory
     from netdef.train.resume import load_weights
     from netdef.train.setup import make_evaluator, prepare_net
 
@@ -53,10 +54,13 @@ def test(
     prepared = prepare_net(opened.net, options.net_state(phase, level, stages), Library(), findings)
     findings.raise_errors()
     assert prepared is not None, "a net that cannot be prepared has findings"
-    blobs = Blobs(seed=0)
-    evaluator = make_evaluator(prepared, blobs, iterations)
-    load_weights(Path(weights), blobs, partial)
-    scores = {blob: value.tolist() for blob, value in evaluator.run().items()}
+    with within_memory([prepared.loaded]):
+        blobs = Blobs(seed=0)
+        evaluator = make_evaluator(prepared, blobs, iterations)
+        mismatch = load_weights(Path(weights), blobs, [prepared.loaded], partial)
+        scores = {blob: value.tolist() for blob, value in evaluator.run().items()}
+    options.tell_fillers(mismatch.missing, mismatch.reshaped)
+    evaluator.require_finite({blob: value for blob, value in scores.items() if isinstance(value, float)})
     if form == "json":
         click.echo(json.dumps({"samples": evaluator.samples, "scores": scores}))
         return

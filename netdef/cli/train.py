@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from netdef.diag import Findings, UsageError
     "--weights", metavar="FILE", help="Start from the weights of an .npz file, layers matched by name."
 )
 @click.option("--partial", is_flag=True, help="With --weights: take what fits, which is fine-tuning.")
-@click.option("--resume", metavar="FILE", help="Go on from a snapshot, in its folder.")
+@click.option("--resume", metavar="FILE", help="Go on from a snapshot, in its folder, with its seed.")
 @click.option("--run", metavar="FOLDER", help="Where the run is kept; default runs/<net>-<time>.")
 @click.option("--max-iter", type=click.IntRange(min=0), help="Replaces the solver's max_iter.")
 @click.option("--seed", type=click.IntRange(min=0), help="Replaces the solver's random_seed.")
@@ -44,7 +45,8 @@ def train(
     """Train the net of a solver FILE, then evaluate it.
 
     The run's folder keeps the resolved spec, metrics, log and snapshots; last.npz has the final weights.  The
-    first Ctrl-C stops after a snapshot, the second at once; SIGHUP takes a snapshot and goes on.
+    first Ctrl-C (or SIGTERM) stops with last.npz, from which --resume goes on, and ends with 130 (143); the
+    second quits at once.  SIGHUP takes a snapshot and goes on.
     """
     if weights and resume:
         raise UsageError("--weights starts a new run and --resume goes on with an old one; give one of them")
@@ -53,6 +55,7 @@ def train(
     hold_blas_to_one_thread()
     from netdef.cli.progress import listener
     from netdef.train import folder
+    from netdef.train.memory import within_memory
     from netdef.train.resume import load_weights, restore
     from netdef.train.run import Run
     from netdef.train.setup import make_evaluator, make_trainer, prepare_job
@@ -64,19 +67,30 @@ def train(
     findings.raise_errors()
     assert job is not None, "a job that cannot be prepared has findings"
 
-    trainer = make_trainer(job, seed)
-    evaluators = [make_evaluator(test.prepared, trainer.blobs, test.test_iter) for test in job.tests]
-    drawn = restore(Path(resume), trainer) if resume else None
-    if weights:
-        mismatch = load_weights(Path(weights), trainer.blobs, partial)
-        for key in [*mismatch.missing, *mismatch.reshaped]:
-            click.echo(f"{key} keeps its filler", err=True)
-    feed = job.feed(trainer.blobs.seed)
-    if drawn is not None:
-        feed.drawn = drawn
-    place = Path(resume).parent if resume and not run else folder.create(run, job.train.loaded.net.name)
-    folder.write_json(place / "environment.json", folder.describe(trainer.blobs.seed, sys.argv[1:]))
-    folder.write_json(place / "spec.json", job.as_data())
-    with folder.RunLog(place) as log, listener(progress) as shown:
-        Run(trainer, feed, evaluators, place, [log, shown]).train()
+    with within_memory(job.nets, job.solver):
+        trainer = make_trainer(job, seed)
+        evaluators = [make_evaluator(test.prepared, trainer.blobs, test.test_iter) for test in job.tests]
+        if resume:
+            feed = restore(Path(resume), job, trainer, evaluators)
+            if trainer.iteration >= job.solver.max_iter:
+                raise UsageError(
+                    f"{resume} is at iteration {trainer.iteration} and max_iter is {job.solver.max_iter}: "
+                    "nothing is left to train; give a larger --max-iter"
+                )
+            if seed is not None and seed != trainer.blobs.seed:
+                raise UsageError(
+                    f"{resume} is of a run with seed {trainer.blobs.seed}; leave out --seed {seed}"
+                )
+        else:
+            feed = job.feed(trainer.blobs.seed)
+        if weights:
+            mismatch = load_weights(Path(weights), trainer.blobs, job.nets, partial)
+            options.tell_fillers(mismatch.missing, mismatch.reshaped)
+        place = Path(resume).parent if resume and not run else folder.create(run, job.train.loaded.net.name)
+        folder.keep_json(place, "environment", folder.describe(trainer.blobs.seed, sys.argv[1:]))
+        folder.keep_json(place, "spec", {"resolved": job.as_data()})
+        with folder.RunLog(place, trainer.iteration) as log, listener(progress) as shown:
+            stopped_by = Run(trainer, feed, evaluators, place, [log, shown]).train()
     click.echo(f"weights: {place / 'last.npz'}")
+    if stopped_by:
+        raise click.exceptions.Exit(128 + signal.Signals[stopped_by].value)

@@ -1,4 +1,7 @@
-"""Arrays from .npy, .npz and idx files, whose headers are checked before numpy allocates anything."""
+"""Arrays from .npy, .npz and idx files, whose headers are checked before numpy allocates anything.
+
+All are returned in C order and this machine's byte order, so that a batch is a copy of whole samples.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npy(path: Path) -> np.ndarray:
-    """A .npy file, mapped into memory; raises `BadFile`."""
+    """A .npy file, mapped into memory unless it has to be reordered; raises `BadFile`."""
     npy_header(path)
     try:
         return _native(np.load(path, mmap_mode="r", allow_pickle=False))
@@ -52,5 +55,8 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def _native(array: np.ndarray) -> np.ndarray:
-    """The array in this machine's byte order."""
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+    """The array in C order and this machine's byte order; the same memory where it is so already.
+
+    numpy.take would copy a Fortran-ordered array as a whole for every batch.
+    """
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")

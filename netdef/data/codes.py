@@ -41,3 +41,12 @@ NOT_FED = Code(
     shown_by="`netdef train` on a net with an Input layer; such a net is fine for lint and shapes",
     ignore="Never: put a data layer in its place.",
 )
+
+NO_DATA = Code(
+    "ND506",
+    "no-data-layer",
+    what="A net that is to be trained or tested has no layer that feeds it in the phase that is asked for.",
+    why="There is nothing to compute with.",
+    shown_by="`netdef test` on a net whose data layers are all in the TRAIN phase; lint accepts it",
+    ignore="Never: add a data layer for the phase, or ask for another phase.",
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from netdef.data import codes
 from netdef.data.arrays import read_idx, read_npy, read_npz
-from netdef.diag import Findings
+from netdef.diag import EnvironmentFault, Findings
 from netdef.source import BadFile
 from netdef.spec.layers.base import Layer
 from netdef.spec.layers.data import ArrayData, FileData
@@ -28,13 +28,16 @@ class Dataset(NamedTuple):
 
 
 class Library:
-    """Opens the files of data layers, each file once."""
+    """Opens the files of data layers, each file once, however many layers and nets read it."""
 
     def __init__(self) -> None:
-        self._npz: dict[Path, dict[str, np.ndarray]] = {}
+        self._read: dict[Path, Mapping[str, np.ndarray]] = {}
 
     def open(self, layer: Layer, findings: Findings) -> Dataset | None:
-        """The arrays of a data layer; None, with findings, where they cannot be used."""
+        """The arrays of a data layer; None, with findings, where they cannot be used.
+
+        Raises `EnvironmentFault` where they do not fit in memory.
+        """
         if not isinstance(layer, FileData):
             hint = "use ArrayData or IdxData to train or test from the command line"
             message = f"{layer.name} is an {layer.type} layer, whose blobs nobody fills"
@@ -44,24 +47,29 @@ class Library:
         layer.input_shapes(findings)
         if len(findings) > before:
             return None
-        read: Callable[[Path, str], np.ndarray] = self._array if isinstance(layer, ArrayData) else _idx
         try:
-            arrays = tuple(read(path, key) for path, key in layer.files())
+            arrays = tuple(self._array(path, key, layer) for path, key in layer.files())
+            _check_finite(layer, arrays, findings)
         except BadFile as bad:
             findings.add(codes.UNREADABLE_DATA, layer.source_span(), f"{layer.name}: {bad}", bad.hint)
             return None
-        _check_finite(layer, arrays, findings)
+        except MemoryError:
+            files = ", ".join(dict.fromkeys(str(path) for path, _ in layer.files()))
+            hint = "store each array as a .npy file in C order, which is not loaded as a whole"
+            raise EnvironmentFault(f"{layer.name}: there is not enough memory for {files}; {hint}") from None
         return Dataset(layer, arrays) if len(findings) == before else None
 
-    def _array(self, path: Path, key: str) -> np.ndarray:
-        if not key:
-            return read_npy(path)
-        if path not in self._npz:
-            self._npz[path] = read_npz(path)
-        return self._npz[path][key]
+    def _array(self, path: Path, key: str, layer: FileData) -> np.ndarray:
+        """An array of a file; `key` is empty where the file holds but one."""
+        if path not in self._read:
+            if key:
+                self._read[path] = read_npz(path)
+            else:
+                self._read[path] = {"": read_npy(path) if isinstance(layer, ArrayData) else _idx(path)}
+        return self._read[path][key]
 
 
-def _idx(path: Path, key: str) -> np.ndarray:
+def _idx(path: Path) -> np.ndarray:
     array = read_idx(path)
     # Images are written without a channel axis: (N, H, W) stands for one channel.
     return array[:, None] if array.ndim == 3 else array

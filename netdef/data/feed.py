@@ -73,5 +73,7 @@ class Feed:
 
     @drawn.setter
     def drawn(self, position: Sequence[int]) -> None:
+        if len(position) != len(self.layers):
+            raise ValueError(f"a position for {len(position)} data layers, not for {len(self.layers)}")
         for layer, drawn in zip(self.layers, position):
             layer.order.drawn = drawn

@@ -19,6 +19,8 @@ class Transformer:
         self.mirror = parameter.mirror and train
         self.train = train
         self.mean = np.array(parameter.mean_value, np.float64)
+        #: the mean in the form that batches take; made for the first one
+        self._mean = self.mean
 
     @property
     def draws(self) -> bool:
@@ -32,15 +34,25 @@ class Transformer:
         else:
             np.copyto(target, raw, casting="unsafe")
         if self.mean.size:
-            target -= self.mean.astype(target.dtype).reshape(-1, *(1,) * (target.ndim - 2))
+            target -= self._mean_of(target)
         if self.scale != 1:
             target *= target.dtype.type(self.scale)
+
+    def _mean_of(self, target: np.ndarray) -> np.ndarray:
+        """The mean of each channel in the type of `target`, with an axis for each that a sample has."""
+        if self._mean.dtype != target.dtype or self._mean.ndim != target.ndim - 1:
+            self._mean = self.mean.astype(target.dtype).reshape(-1, *(1,) * (target.ndim - 2))
+        return self._mean
 
     def _cut(self, raw: np.ndarray, target: np.ndarray, random: np.random.Generator | None) -> None:
         height, width = target.shape[-2:]
         room = (raw.shape[-2] - height + 1, raw.shape[-1] - width + 1)
-        for sample, place in zip(raw, target):
-            top, left = (int(random.integers(n)) if random else (n - 1) // 2 for n in room)
+        if random is None:
+            top, left = ((n - 1) // 2 for n in room)
+            np.copyto(target, raw[..., top : top + height, left : left + width], casting="unsafe")
+            return
+        tops, lefts = (random.integers(n, size=len(raw)).tolist() for n in room)
+        flips = random.integers(2, size=len(raw)).tolist() if self.mirror else [0] * len(raw)
+        for sample, place, top, left, flip in zip(raw, target, tops, lefts, flips):
             cut = sample[..., top : top + height, left : left + width]
-            flip = self.mirror and random is not None and random.integers(2)
             np.copyto(place, cut[..., ::-1] if flip else cut, casting="unsafe")

@@ -12,10 +12,10 @@ from netdef.ops.shapes import Shape
 class Node:
     """A variable (`op` is None) or an operator with its inputs.
 
-    Compared by identity and never changed once built.  `inputs` lists the operator's inputs, then its auxiliary
-    states; a backward node has `None` where a gradient does not arrive.  `shape` is what is known of a variable
-    beforehand.  `origin` is the layer that the node was built for, if any; `forward` the node whose gradient this
-    one computes.
+    Compared by identity and never changed once built.  `inputs` lists the operator's inputs, then its
+    auxiliary states; a backward node has `None` where a gradient does not arrive.  `shape` is what is known
+    of a variable beforehand.  `origin` is the layer that the node was built for, if any; `forward` the node
+    whose gradient this one computes.
     """
 
     __slots__ = ("attributes", "forward", "inputs", "name", "op", "origin", "shape")

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from netdef.diag import Diagnostic, Findings
 from netdef.graph import codes
-from netdef.passes.pipeline import Opened, build_net, open_spec
+from netdef.passes.agree import check_agreement
+from netdef.passes.pipeline import Loaded, Opened, build_net, open_spec
 from netdef.spec.expand import present
 from netdef.spec.layers.base import Layer
 from netdef.spec.net import NetSpec, NetState
+from netdef.train.objective import check_objective
 
 
 class Checked(NamedTuple):
@@ -30,7 +32,9 @@ def check_file(path: str, named: bool = True) -> Checked:
     if opened is None:
         return Checked(list(findings), "")
     if opened.net is not None:
-        check_net_spec(opened.net, _states(opened), findings)
+        built = check_net_spec(opened.net, _states(opened), findings)
+        if opened.solver is not None and not findings.errors:
+            check_objective(built[0], findings)
     return Checked(list(findings), opened.document.text)
 
 
@@ -42,26 +46,31 @@ def _states(opened: Opened) -> list[NetState]:
     return [solver.train_net_state(), *solver.test_net_states()]
 
 
-def check_net_spec(spec: NetSpec, states: Sequence[NetState], findings: Findings) -> None:
+def check_net_spec(spec: NetSpec, states: Sequence[NetState], findings: Findings) -> list[Loaded]:
     """Build the net of each state; a fault that several have is reported once.
 
-    States with the same layers have the same shapes, so that one of them stands for all.
+    States with the same layers have the same shapes, so that one of them stands for all.  Where all can be
+    built, the blobs that they share are compared.
     """
     seen = {(diagnostic.code, diagnostic.span) for diagnostic in findings}
     any_layer = False
     checked: list[list[Layer]] = []
+    built = []
     for state in states:
         here = present(spec, state)
         if here in checked:
             continue
         checked.append(here)
         more = Findings()
-        build_net(spec, state, more)
+        built.append(build_net(spec, state, more))
         any_layer = any_layer or bool(here)
         for diagnostic in more:
             if (diagnostic.code, diagnostic.span) not in seen:
                 seen.add((diagnostic.code, diagnostic.span))
                 findings.extend([diagnostic])
+    if not findings.errors:
+        check_agreement([(loaded.net, loaded.shapes) for loaded in built], findings)
     if not any_layer and not findings.errors:
         message = "no layer is present in any state that the net is used in"
         findings.add(codes.EMPTY_NET, spec.span("layer"), message, "look at the include rules")
+    return built

@@ -11,8 +11,8 @@ SUFFIXES = (".yaml", ".yml", ".json")
 def collect(paths: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Every file to check, and whether it was named.
 
-    Folders are searched for YAML and JSON files in order of name; hidden folders are left out.  A file found in a
-    folder may be something else than a net or solver, such as a workflow; one that was named may not.
+    Folders are searched for YAML and JSON files in order of name; hidden folders are left out.  A file found
+    in a folder may be something else than a net or solver, such as a workflow; one that was named may not.
     """
     for path in paths:
         if not os.path.isdir(path):

@@ -92,6 +92,26 @@ BLOB_TOO_LARGE = Code(
     good=f"{_HEAD}  - {{name: data, type: Input, input_param: {{shape: {{dim: [64, 65536]}}}}}}\n",
 )
 
+
+def _phases(train: int, test: int) -> str:
+    data = "".join(
+        f"  - {{name: {phase}, type: Input, top: data, include: {{phase: {phase}}},"
+        f" input_param: {{shape: {{dim: [1, 1, {size}, {size}]}}}}}}\n"
+        for phase, size in (("TRAIN", train), ("TEST", test))
+    )
+    ip = f"inner_product_param: {{num_output: 2, {_FILL}}}"
+    return f"{_HEAD}{data}  - {{name: ip, type: InnerProduct, bottom: data, {ip}}}\n"
+
+
+PHASES_DISAGREE = Code(
+    "ND215",
+    "phases-disagree",
+    what="A blob has one shape in the TRAIN net and another in a TEST net.",
+    why="The TEST net computes with the weights that are trained; Caffe refuses the net, too.",
+    bad=_phases(6, 8),
+    good=_phases(6, 6),
+)
+
 BY_KIND = {
     code.name: code
     for code in (

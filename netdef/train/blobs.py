@@ -36,13 +36,18 @@ class Blobs:
     def __init__(self, seed: int, dtype: str = "float32") -> None:
         self.seed, self.dtype = seed, dtype
         self.by_variable: dict[str, Blob] = {}
+        #: variable -> the key of every layer that uses it, the owner's first
+        self._keys: dict[str, list[str]] = {}
 
     def add(self, net: Net, shapes: Known) -> None:
         """Allocate and fill the blobs of a net that are not there yet."""
         for built in net.layers:
             for number, param in enumerate(built.params):
+                key = f"{built.layer.name}/{number}"
+                keys = self._keys.setdefault(param.node.name, [])
+                if key not in keys:
+                    keys.append(key)
                 if param.owner and param.node.name not in self.by_variable:
-                    key = f"{built.layer.name}/{number}"
                     value = zeros(shapes[Entry(param.node, 0)], self.dtype)
                     random = np.random.default_rng((self.seed, crc32(key.encode())))
                     fill(value, param.filler, random)
@@ -53,20 +58,26 @@ class Blobs:
         return {name: blob.value for name, blob in self.by_variable.items()}
 
     def by_key(self) -> dict[str, np.ndarray]:
-        """The arrays by Caffe's key, as weight files have them."""
-        return {blob.key: blob.value for blob in self.by_variable.values()}
+        """The arrays by Caffe's key, as weight files have them: a shared one under that of each user."""
+        arrays: dict[str, np.ndarray] = {}
+        for name, blob in self.by_variable.items():
+            for key in self._keys[name]:
+                arrays.setdefault(key, blob.value)
+        return arrays
 
     def load(self, weights: Mapping[str, np.ndarray]) -> Mismatch:
-        """Copy the blobs whose keys and shapes agree; says which did not."""
+        """Copy the blobs whose shapes agree, each from the first of its keys there; says which did not."""
+        missing, reshaped = [], {}
+        for name, (owner, _, value) in self.by_variable.items():
+            found = [key for key in self._keys[name] if key in weights]
+            fitting = [key for key in found if weights[key].shape == value.shape]
+            if fitting:
+                value[...] = weights[fitting[0]]
+            elif found:
+                reshaped[found[0]] = (weights[found[0]].shape, value.shape)
+            else:
+                missing.append(owner)
         mine = self.by_key()
-        reshaped = {}
-        for key, value in mine.items():
-            if key in weights:
-                if weights[key].shape == value.shape:
-                    value[...] = weights[key]
-                else:
-                    reshaped[key] = (weights[key].shape, value.shape)
-        missing = [key for key in mine if key not in weights]
         extra = [key for key in weights if key not in mine]
         return Mismatch(missing, extra, reshaped)
 

@@ -33,8 +33,7 @@ class Checked(NamedTuple):
 
 
 def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
-    """Check every learnable blob and every input that a gradient reaches; yields the best of a few
-    directions.
+    """Check every learnable blob and input that a gradient reaches; yields the best of a few directions.
 
     Blobs take their fillers' values, those that are constant small random ones on top, so that no gradient
     vanishes by symmetry; inputs are normal, labels random classes.  Dropout draws the same mask every time.

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from netdef.diag import Code
 
+_SOLVER = "solver: {base_lr: 0.1, lr_policy: fixed, max_iter: 10}\n"
+_NET = """\
+name: example
+layer:
+  - {name: data, type: Input, top: data, input_param: {shape: {dim: [1, 4]}}}
+  - {name: ip, type: InnerProduct, inner_product_param: {num_output: 2, weight_filler: {type: xavier}}}
+"""
+
 LOSS_NOT_FINITE = Code(
     "ND510",
     "loss-not-finite",
@@ -19,7 +27,8 @@ NO_LOSS = Code(
     "no-loss",
     what="A net that is to be trained has no loss: no loss layer and no loss_weight in the TRAIN phase.",
     why="There is nothing to minimise.",
-    shown_by="`netdef train` on a net for inference; such a net is fine for lint and shapes",
+    bad=_SOLVER + _NET,
+    good=_NET,
     ignore="Never: add a loss layer such as SoftmaxWithLoss.",
 )
 

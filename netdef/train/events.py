@@ -60,6 +60,8 @@ class Stopped(NamedTuple):
 
     iteration: int
     signal: str
+    #: what the run can be resumed from
+    path: Path
 
 
 Event = Started | Stepped | Tested | Saved | Stopped

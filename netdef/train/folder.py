@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import platform
 import sys
@@ -17,6 +18,9 @@ import numpy as np
 import netdef
 from netdef.diag import EnvironmentFault
 from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
+
+#: of metrics.csv
+_COLUMNS = ["iteration", "phase", "name", "value"]
 
 
 def create(path: str | None, name: str) -> Path:
@@ -39,23 +43,27 @@ def _refused(folder: Path, error: OSError) -> EnvironmentFault:
     return EnvironmentFault(f"{folder}: no run can be kept here: {error.strerror or error}")
 
 
-def _fresh(parent: Path, name: str) -> Path:
-    """A name that is not taken, for runs that start within one second."""
-    number = 1
-    while (parent / (name if number == 1 else f"{name}-{number}")).exists():
+def _fresh(parent: Path, name: str, suffix: str = "") -> Path:
+    """A path that is not taken: runs may start within one second, and may be resumed."""
+    path, number = parent / f"{name}{suffix}", 1
+    while path.exists():
         number += 1
-    return parent / (name if number == 1 else f"{name}-{number}")
+        path = parent / f"{name}-{number}{suffix}"
+    return path
 
 
 class RunLog(Listener):
     """Writes `metrics.jsonl`, `metrics.csv` and `log.txt`, each line as soon as it is known; use with `with`.
 
-    A resumed run goes on at the end of its files.
+    A run that is resumed at `iteration` goes on at the end of its files, without the metrics that it had from
+    there on.  Raises `EnvironmentFault` where the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, iteration: int = 0) -> None:
+        self._folder = folder
         try:
-            new = not (folder / "metrics.csv").exists()
+            _cut_jsonl(folder / "metrics.jsonl", iteration)
+            new = not _cut_csv(folder / "metrics.csv", iteration)
             self._files: list[TextIO] = [
                 (folder / name).open("a", encoding="utf-8", newline="")
                 for name in ("metrics.jsonl", "metrics.csv", "log.txt")
@@ -65,16 +73,28 @@ class RunLog(Listener):
         self._jsonl, self._csv, self._log = self._files
         self._rows = csv.writer(self._csv, lineterminator="\n")
         if new:
-            self._rows.writerow(["iteration", "phase", "name", "value"])
+            self._rows.writerow(_COLUMNS)
 
     def __enter__(self) -> RunLog:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        failed: OSError | None = None
         for file in self._files:
-            file.close()
+            try:
+                file.close()
+            except OSError as full:  # what was written last and could not be flushed
+                failed = full
+        if failed and error is None:
+            raise _refused(self._folder, failed) from None
 
     def hear(self, event: Event) -> None:
+        try:
+            self._write(event)
+        except OSError as error:
+            raise _refused(self._folder, error) from None
+
+    def _write(self, event: Event) -> None:
         if isinstance(event, Started):
             self._say(f"iteration {event.iteration}: started with seed {event.seed}")
         elif isinstance(event, Stepped):
@@ -106,6 +126,45 @@ class RunLog(Listener):
         self._log.flush()
 
 
+def _cut_jsonl(path: Path, iteration: int) -> None:
+    """Drop the rows from an iteration on, and a last one that was cut short when the run was killed."""
+    if path.is_file():
+        lines = _text_of(path).splitlines(keepends=True)
+        _replace(path, "".join(line for line in lines if _iteration_of(line, iteration) < iteration))
+
+
+def _iteration_of(line: str, otherwise: int) -> int:
+    try:
+        return int(json.loads(line)["iteration"])
+    except (ValueError, TypeError, KeyError):
+        return otherwise
+
+
+def _cut_csv(path: Path, iteration: int) -> bool:
+    """Drop the rows from an iteration on; returns whether there is such a file."""
+    if not path.is_file():
+        return False
+    kept = io.StringIO()
+    rows = csv.reader(io.StringIO(_text_of(path), newline=""))
+    whole = (row for row in rows if len(row) == len(_COLUMNS) and row[0].isdecimal())
+    writer = csv.writer(kept, lineterminator="\n")
+    writer.writerows([_COLUMNS, *(row for row in whole if int(row[0]) < iteration)])
+    _replace(path, kept.getvalue())
+    return True
+
+
+def _text_of(path: Path) -> str:
+    """A text whose end a crash may have damaged; NULs are what some file systems leave there."""
+    return path.read_bytes().decode("utf-8", "replace").replace("\0", "")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put a text in the place of a file at once, so that a crash cannot lose both."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.replace(path)
+
+
 def describe(seed: int, command: Sequence[str]) -> dict[str, Any]:
     """What a run was made with, for `environment.json`."""
     return {
@@ -119,9 +178,12 @@ def describe(seed: int, command: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write data as JSON text; raises `EnvironmentFault`."""
+def keep_json(folder: Path, name: str, data: Any) -> None:
+    """Write data as JSON text to `<name>.json`, or `<name>-2.json` and so on where a run is resumed.
+
+    Raises `EnvironmentFault`.
+    """
     try:
-        path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+        _fresh(folder, name, ".json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise _refused(path.parent, error) from None
+        raise _refused(folder, error) from None

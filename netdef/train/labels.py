@@ -1,30 +1,32 @@
-"""Labels are checked against the layers that read them, before the first step."""
+"""Labels are checked against the layers that read them: all before the first step, computed ones in it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
 
 from netdef.data import codes
 from netdef.data.dataset import Dataset
-from netdef.diag import Findings
+from netdef.diag import Diagnostic, Error, Findings
 from netdef.graph.build import Net
 from netdef.graph.node import Entry
 from netdef.ops.base import Op
 from netdef.passes.infer import Known, node_shapes
+from netdef.spec.layers.base import Layer
+from netdef.train.runner import Runner
 
 
 class Reader(NamedTuple):
-    """An operator that reads class numbers.
-
-    From which entry, how many classes, which label it passes over.
-    """
+    """An operator that reads class numbers."""
 
     layer: str
+    #: where the numbers come from: an input of the net, unless some operator computes them
     entry: Entry
     classes: int
+    #: the label that it passes over
     ignored: int | None
 
 
@@ -38,14 +40,22 @@ def label_readers(net: Net, shapes: Known) -> Iterator[Reader]:
             for name, classes in node.op.labels(node_shapes(node, shapes)).items():
                 entry = reads[name]
                 if entry is not None:
-                    yield Reader(built.layer.name, entry, classes, getattr(node.op, "ignore_label", None))
+                    source = _source(entry, train=net.phase == "TRAIN")
+                    yield Reader(built.layer.name, source, classes, getattr(node.op, "ignore_label", None))
+
+
+def _source(entry: Entry, train: bool) -> Entry:
+    """The entry whose values these are: what views, copies and stopped gradients lead back to."""
+    while isinstance(entry.node.op, Op) and (view := entry.node.op.view(train)):
+        before = dict(zip(entry.node.read_names(), entry.node.inputs))[view[0]]
+        if before is None or entry.node.write_names()[entry.index] != view[1]:
+            break
+        entry = before
+    return entry
 
 
 def check_labels(net: Net, shapes: Known, datasets: Iterable[Dataset], findings: Findings) -> None:
-    """Report labels that the layers which read them cannot take;
-
-    Each array once, however many layers read it.
-    """
+    """Report labels that their readers cannot take, each array once, however many layers read it."""
     sources = {
         net.inputs[top]: (dataset, top, array)
         for dataset in datasets
@@ -70,3 +80,30 @@ def _wrong(array: np.ndarray, classes: int, ignored: int | None) -> np.ndarray:
     """Which labels are negative, too large or fractional, and not ignored."""
     wrong: np.ndarray = (array < 0) | (array >= classes) | (array != np.floor(array))
     return wrong if ignored is None else wrong & (array != ignored)
+
+
+@contextmanager
+def blame_labels(runner: Runner, train: bool) -> Iterator[None]:
+    """Around a pass of `runner`: a computed label that is no class becomes an `Error` at its reader."""
+    try:
+        yield
+    except ValueError as error:
+        layer = _failing_reader(runner, train)
+        if layer is None:
+            raise
+        message, hint = f"{layer.name}: {error}", "mend the labels, or what computes them from the data"
+        raise Error([Diagnostic(codes.LABEL_OUT_OF_RANGE, layer.span("name"), message, hint)]) from None
+
+
+def _failing_reader(runner: Runner, train: bool) -> Layer | None:
+    """The layer that refuses its labels when the pass is run again; None where it is no reader of labels."""
+    done = 0
+    try:
+        with np.errstate(all="ignore"):
+            for _ in runner.executor.watch(train):
+                done += 1
+    except ValueError:
+        node = runner.executor.bound(train).plan.steps[done].node
+        reads_labels = isinstance(node.op, Op) and type(node.op).labels is not Op.labels
+        return node.origin if reads_labels and isinstance(node.origin, Layer) else None
+    return None

@@ -27,5 +27,8 @@ FACTORS: dict[str, Callable[[SolverSpec, int], float]] = {
 
 
 def rate(solver: SolverSpec, iteration: int) -> float:
-    """The learning rate of an iteration, counted from 0, before any lr_mult."""
-    return solver.base_lr * FACTORS[solver.lr_policy](solver, iteration)
+    """The learning rate of an iteration, counted from 0, before any lr_mult; infinite where it overflows."""
+    try:
+        return solver.base_lr * FACTORS[solver.lr_policy](solver, iteration)
+    except (OverflowError, ZeroDivisionError):
+        return math.inf

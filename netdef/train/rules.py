@@ -39,9 +39,9 @@ def sgd(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> Non
 
 
 def nesterov(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
-    """h' = momentum h + rate g;
+    """h' = momentum h + rate g; w -= (1 + momentum) h' - momentum h.
 
-    W -= (1 + momentum) h' - momentum h (Nesterov 1983, Sutskever et al. 2013).
+    Nesterov 1983; in this form Sutskever, Martens, Dahl and Hinton 2013.
     """
     (velocity,) = blob.history
     value, gradient, scratch = blob.value, blob.gradient, blob.scratch
@@ -83,8 +83,9 @@ def adadelta(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -
 
 
 def adam(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
-    """w -= rate m / (sqrt v + delta), averages m of g and v of g^2, corrected for their start (Kingma and Ba
-    2015).
+    """w -= rate m / (sqrt v + delta), with averages m of g and v of g^2 (Kingma and Ba 2015).
+
+    Both are corrected for their start at zero.
     """
     mean, squares = blob.history
     steps = iteration + 1

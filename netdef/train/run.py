@@ -11,6 +11,7 @@ from netdef.data.feed import Feed
 from netdef.train import snapshot
 from netdef.train.evaluate import Evaluator
 from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
+from netdef.train.labels import blame_labels
 from netdef.train.signals import Signals
 from netdef.train.trainer import Trainer
 
@@ -32,8 +33,12 @@ class Run:
         self.trainer, self.feed, self.evaluators = trainer, feed, evaluators
         self.folder, self.listeners = folder, listeners
 
-    def train(self) -> None:
-        """Run until `max_iter`, or until a signal stops it after a snapshot."""
+    def train(self) -> str:
+        """Run until `max_iter`, or until a signal stops it after a snapshot; returns the signal's name.
+
+        Raises `NumericFault` for a loss or rate that is not finite, `Error` for a label that is no class,
+        `EnvironmentFault` where the run's folder cannot be written to.
+        """
         trainer, solver = self.trainer, self.trainer.solver
         start = time.monotonic()
         self._tell(self._started())
@@ -43,7 +48,8 @@ class Run:
                 if self._is_test_due(iteration):
                     self.test()
                 rate = trainer.rate
-                trainer.step(self.feed.fill)
+                with blame_labels(trainer.runner, train=True):
+                    trainer.step(self.feed.fill)
                 display = bool(solver.display) and iteration % solver.display == 0
                 outputs = trainer.scores() if display else {}
                 seconds = time.monotonic() - start
@@ -56,10 +62,11 @@ class Run:
                 if due or signals.take_snapshot():
                     self.save(f"iter_{trainer.iteration}.npz")
             self.save("last.npz")
-            if signals.stop:
-                self._tell(Stopped(trainer.iteration, signals.stop))
-                return
+            if signals.stop and trainer.iteration < solver.max_iter:
+                self._tell(Stopped(trainer.iteration, signals.stop, self.folder / "last.npz"))
+                return signals.stop
         self.test()
+        return ""
 
     def _started(self) -> Started:
         trainer = self.trainer
@@ -84,18 +91,19 @@ class Run:
         for number, evaluator in enumerate(self.evaluators):
             outputs = {blob: float(value) for blob, value in evaluator.run().items() if value.size == 1}
             self._tell(Tested(self.trainer.iteration, number, evaluator.samples, outputs))
+            evaluator.require_finite(outputs)
 
     def save(self, name: str) -> Path:
         """Write a snapshot; raises `EnvironmentFault`."""
         path = self.folder / name
-        history = {snapshot.HISTORY + key: array for key, array in self.trainer.history().items()}
-        snapshot.save(path, {**self.trainer.blobs.by_key(), **history}, self.state())
+        snapshot.save(path, self.trainer.blobs.by_key(), self.trainer.history(), self.state())
         self._tell(Saved(self.trainer.iteration, path))
         return path
 
     def state(self) -> dict[str, Any]:
         """The state of trainer and data as JSON data."""
-        return {**self.trainer.state(), "drawn": self.feed.drawn}
+        tested = [evaluator.positions for evaluator in self.evaluators]
+        return {**self.trainer.state(), "drawn": self.feed.drawn, "tested": tested}
 
     def _tell(self, event: Event) -> None:
         for listener in self.listeners:

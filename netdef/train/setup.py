@@ -6,17 +6,19 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from netdef.data import codes as data_codes
 from netdef.data.dataset import Dataset, Library
 from netdef.data.feed import Feed
 from netdef.diag import Findings, UsageError
+from netdef.passes.agree import check_agreement
 from netdef.passes.pipeline import Loaded, build_net, open_spec
 from netdef.spec.expand import expand
 from netdef.spec.net import NetSpec, NetState
 from netdef.spec.solver import SolverSpec
-from netdef.train import codes
 from netdef.train.blobs import Blobs
 from netdef.train.evaluate import Evaluator
 from netdef.train.labels import check_labels
+from netdef.train.objective import check_objective
 from netdef.train.runner import input_shapes
 from netdef.train.trainer import Trainer
 
@@ -42,6 +44,11 @@ class Job(NamedTuple):
     train: Prepared
     tests: tuple[TestNet, ...]
 
+    @property
+    def nets(self) -> tuple[Loaded, ...]:
+        """Every net, that of the TRAIN phase first."""
+        return (self.train.loaded, *(test.prepared.loaded for test in self.tests))
+
     def feed(self, seed: int) -> Feed:
         """What fills the TRAIN net's inputs."""
         return Feed(self.train.datasets, train=True, seed=seed)
@@ -55,15 +62,21 @@ class Job(NamedTuple):
 
 
 def prepare_net(spec: NetSpec, state: NetState, library: Library, findings: Findings) -> Prepared | None:
-    """Build a net and open its data; None, with findings, where something is wrong."""
+    """Build a net and open its data; None, with findings, where something is wrong.
+
+    Raises `EnvironmentFault` where the data do not fit in memory.
+    """
     loaded = build_net(spec, state, findings)
     if findings.errors:
         return None
-    feeding = [
-        built.layer
-        for built in loaded.net.layers
-        if any(blob in loaded.net.inputs for blob in built.layer.top)
-    ]
+    # Not by the names of tops: a layer may write over an input in place.
+    fed = [entry.node.origin for entry in loaded.net.inputs.values()]
+    feeding = [built.layer for built in loaded.net.layers if built.layer in fed]
+    if not feeding:
+        message = f"no layer feeds the net in the {state.phase} phase"
+        hint = "add a data layer for the phase, or look at the include rules of those there are"
+        findings.add(data_codes.NO_DATA, spec.span("layer"), message, hint)
+        return None
     datasets = [library.open(layer, findings) for layer in feeding]
     ready = tuple(dataset for dataset in datasets if dataset is not None)
     if len(ready) < len(datasets):
@@ -82,9 +95,8 @@ def prepare_job(path: str, overrides: Sequence[str], findings: Findings) -> Job 
         raise UsageError(f"{path} has no solver; add a `solver:` block to the net, or train a solver file")
     library = Library()
     train = prepare_net(spec, solver.train_net_state(), library, findings)
-    if train and not train.loaded.net.losses:
-        message, hint = "the net has no loss in the TRAIN phase", "add a loss layer such as SoftmaxWithLoss"
-        findings.add(codes.NO_LOSS, spec.span("layer"), message, hint)
+    if train:
+        check_objective(train.loaded, findings)
     tests = []
     states = solver.test_net_states()
     for state, test_iter in zip(states, solver.test_iter or [None] * len(states)):
@@ -93,7 +105,11 @@ def prepare_job(path: str, overrides: Sequence[str], findings: Findings) -> Job 
         prepared = prepare_net(spec, state, library, findings)
         if prepared:
             tests.append(TestNet(prepared, test_iter))
-    return Job(solver, train, tuple(tests)) if train and not findings.errors else None
+    if train is None or findings.errors:
+        return None
+    job = Job(solver, train, tuple(tests))
+    check_agreement([(loaded.net, loaded.shapes) for loaded in job.nets], findings)
+    return None if findings.errors else job
 
 
 def _has_outputs(spec: NetSpec, state: NetState) -> bool:
@@ -108,7 +124,10 @@ def make_trainer(job: Job, seed: int | None = None) -> Trainer:
 
 
 def make_evaluator(prepared: Prepared, blobs: Blobs, test_iter: int | None = None) -> Evaluator:
-    """The evaluator of a TEST net over blobs that it may share with a TRAIN net."""
+    """The evaluator of a TEST net over blobs that it may share with a TRAIN net.
+
+    `test_iter` is the number of batches in a test; None: the whole set once.
+    """
     loaded = prepared.loaded
     blobs.add(loaded.net, loaded.shapes)
     return Evaluator(loaded.net, input_shapes(loaded.net, loaded.shapes), blobs, prepared.datasets, test_iter)

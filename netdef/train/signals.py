@@ -1,7 +1,4 @@
-"""Signals during training.
-
-SIGINT and SIGTERM stop after a snapshot, SIGHUP takes a snapshot and goes on (Caffe).
-"""
+"""Signals during training: SIGINT and SIGTERM stop after a snapshot, SIGHUP only takes one (Caffe)."""
 
 from __future__ import annotations
 
@@ -16,10 +13,10 @@ _SNAPSHOT = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 
 
 class Signals:
-    """Inside `with`, signals only set flags, which the loop looks at after each iteration; a second SIGINT
-    quits.
+    """Turns signals into flags inside `with`; the training loop looks at them after each iteration.
 
-    Outside the main thread, where Python delivers no signals, the flags stay unset.
+    A second SIGINT or SIGTERM quits at once.  Outside the main thread, where Python delivers no signals, the
+    flags stay unset.
     """
 
     def __init__(self) -> None:

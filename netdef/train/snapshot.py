@@ -1,16 +1,18 @@
 """Snapshots: weights, solver history and state in one .npz file, written so that a crash cannot damage it.
 
 The weights stand under Caffe's keys (`conv1/0`), so that a snapshot is a weight file, too; history arrays
-under `history/<slot>/<key>`; everything else as JSON text in the array `state`.
+under `<key>/history<slot>`, everything else as JSON text in the array `state`.  A key ends in a slash and a
+number whatever its layer is called, so that these names are no keys.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,14 +21,30 @@ from netdef.diag import EnvironmentFault, UsageError
 from netdef.source import BadFile
 
 STATE = "state"
-HISTORY = "history/"
+_HISTORY = re.compile(r"(?P<key>.*)/history(?P<slot>\d+)", re.DOTALL)
 
 
-def save(path: Path, arrays: Mapping[str, np.ndarray], state: Mapping[str, Any]) -> None:
+class Snapshot(NamedTuple):
+    """What a snapshot holds: weights by key, history arrays by `<slot>/<key>`, and the state as JSON data."""
+
+    weights: dict[str, np.ndarray]
+    history: dict[str, np.ndarray]
+    state: Any
+
+
+def save(
+    path: Path,
+    weights: Mapping[str, np.ndarray],
+    history: Mapping[str, np.ndarray],
+    state: Mapping[str, Any],
+) -> None:
     """Write a snapshot under a temporary name, sync it and rename it; raises `EnvironmentFault`."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = np.frombuffer(json.dumps(state, sort_keys=True).encode(), np.uint8)
-    members: dict[str, Any] = {STATE: text, **arrays}
+    members: dict[str, Any] = {STATE: text, **weights}
+    for name, array in history.items():
+        slot, _, key = name.partition("/")
+        members[f"{key}/history{slot}"] = array
     try:
         try:
             with temporary.open("wb") as file:
@@ -52,27 +70,29 @@ def _sync_folder(folder: Path) -> None:
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:
-    """The weights of a snapshot or of any .npz with Caffe's keys;
-
-    Raises `UsageError` or `EnvironmentFault`.
-    """
-    return {key: value for key, value in _read(path).items() if key != STATE and not key.startswith(HISTORY)}
+    """The weights by key of a snapshot or of any .npz file; raises `UsageError` or `EnvironmentFault`."""
+    return {key: value for key, value in _read(path).items() if key != STATE and not _HISTORY.fullmatch(key)}
 
 
-def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
-    """Weights by key, history arrays by `<slot>/<key>`, and the state;
-
-    Raises `UsageError` or `EnvironmentFault`.
-    """
+def load(path: Path) -> Snapshot:
+    """A snapshot, whose state is not checked further; raises `UsageError` or `EnvironmentFault`."""
     arrays = _read(path)
     if STATE not in arrays:
         raise UsageError(f"{path} holds no training state; give it with --weights to start from its weights")
     try:
         state = json.loads(arrays.pop(STATE).tobytes())
-    except ValueError:
-        raise UsageError(f"{path}: the training state is damaged; resume from an earlier snapshot") from None
-    history = {key.removeprefix(HISTORY): arrays.pop(key) for key in list(arrays) if key.startswith(HISTORY)}
-    return arrays, history, state
+    except (ValueError, RecursionError):
+        raise damaged(path, "it is no JSON text") from None
+    history = {}
+    for name in list(arrays):
+        if match := _HISTORY.fullmatch(name):
+            history[f"{match['slot']}/{match['key']}"] = arrays.pop(name)
+    return Snapshot(arrays, history, state)
+
+
+def damaged(path: Path, why: str) -> UsageError:
+    """The error for a state that cannot be resumed from."""
+    return UsageError(f"{path}: the training state is damaged: {why}; resume from an earlier snapshot")
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:

@@ -68,8 +68,14 @@ class Trainer:
 
     @property
     def rate(self) -> float:
-        """The learning rate of the next update."""
-        return rate(self.solver, self.iteration)
+        """The learning rate of the next update; raises `NumericFault` where the blobs cannot hold it."""
+        value = rate(self.solver, self.iteration)
+        if not value <= float(np.finfo(self.blobs.dtype).max):
+            message = f"the learning rate of iteration {self.iteration} is {value:g}"
+            hint = "lower base_lr or gamma, or use another lr_policy"
+            span = self.solver.span("lr_policy")
+            raise NumericFault([Diagnostic(codes.LOSS_NOT_FINITE, span, message, hint)])
+        return value
 
     @property
     def smoothed_loss(self) -> float:
@@ -83,9 +89,9 @@ class Trainer:
         }
 
     def step(self, fill: Fill) -> float:
-        """One iteration: forward and backward over iter_size batches, then the update; returns the loss
-        before it.
+        """One iteration: forward and backward over iter_size batches, then the update.
 
+        Returns the mean loss before the update.
         Raises `NumericFault`, naming the first layer that went wrong, before the weights are touched.
         """
         if self.solver.iter_size > 1:
@@ -109,9 +115,7 @@ class Trainer:
         return loss
 
     def _not_finite(self, loss: float) -> NumericFault:
-        """The fault that names the first layer whose output is not finite, found by running the pass once
-        more.
-        """
+        """The fault that names the first layer whose output is not finite: the pass is run once more."""
         blame = "the inputs and all layers are finite; the loss itself overflowed"
         span = self.net.layers[0].layer.span()
         for node, outputs in self.runner.executor.watch(train=True):
@@ -125,8 +129,7 @@ class Trainer:
         hint = "lower base_lr, or set clip_gradients"
         return NumericFault([Diagnostic(codes.LOSS_NOT_FINITE, span, message, hint)])
 
-    # -- state
-    # --------------------------------------------------------------------------------------------------
+    # -- state --
 
     def history(self) -> dict[str, np.ndarray]:
         """The solver's history arrays by `<slot>/<key>`."""

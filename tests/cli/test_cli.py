@@ -1,6 +1,7 @@
 """Commands as a user calls them: what they print and how they exit."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -336,3 +337,71 @@ def test_training_that_fails_for_numbers_exits_with_4(run, tmp_path, monkeypatch
     assert status == 4
     assert "ND510" in errors
     assert "lower base_lr" in errors
+
+
+def test_training_goes_on_when_nobody_listens(tmp_path):
+    """`netdef train ... | head -1`: the run ends with its weights."""
+    command = f"{sys.executable} -m netdef train {SOLVER} --max-iter 20 --set display=1 --run run | head -1"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / "run" / "last.npz").exists()
+
+
+def test_there_is_nothing_left_to_train(run, tmp_path, monkeypatch):
+    """Resuming a finished run says so and leaves its weights alone."""
+    monkeypatch.chdir(tmp_path)
+    assert run("train", SOLVER, "--max-iter", "3", "--run", "run")[0] == 0
+    before = Path("run/last.npz").read_bytes()
+    status, _, errors = run("train", SOLVER, "--max-iter", "3", "--resume", "run/last.npz")
+
+    assert status == 2
+    assert "nothing is left to train" in errors
+    assert Path("run/last.npz").read_bytes() == before
+
+
+def test_weights_of_another_net_in_part(run, tmp_path, monkeypatch):
+    """`--partial` names every blob that keeps its filler."""
+    monkeypatch.chdir(tmp_path)
+    run("train", SOLVER, "--max-iter", "1", "--run", "run")
+    other = "layer.ip2.inner_product_param.num_output=12"
+    status, _, errors = run("test", LENET, "--weights", "run/last.npz", "--partial", "--set", other)
+
+    assert status == 0
+    assert errors.splitlines() == [f"blob {i} of ip2 is not in the file and keeps its filler" for i in (0, 1)]
+
+
+def test_weights_that_are_not_finite_are_no_success(run, tmp_path, monkeypatch):
+    """Exit status 4, naming the score."""
+    monkeypatch.chdir(tmp_path)
+    run("train", SOLVER, "--max-iter", "1", "--run", "run")
+    weights = {
+        key: np.full_like(value, np.nan) for key, value in np.load("run/last.npz").items() if "/" in key
+    }
+    np.savez("nan.npz", **{key: value for key, value in weights.items() if "history" not in key})
+    status, output, errors = run("test", LENET, "--weights", "nan.npz", "--format", "json")
+
+    assert status == 4
+    assert output == ""
+    assert "of the TEST net is nan" in errors
+
+
+def test_runs_are_passed_over_by_lint(run, tmp_path, monkeypatch):
+    """What a run keeps is no spec of the project."""
+    monkeypatch.chdir(tmp_path)
+    run("train", SOLVER, "--max-iter", "1")
+
+    assert run("lint", ".") == (0, "", "")
+
+
+def test_a_solver_without_a_loss_is_found_by_lint(run, tmp_path):
+    """What `train` would refuse, lint reports."""
+    net = "name: n\nlayer:\n  - {name: data, type: Input, input_param: {shape: {dim: [1, 2]}}}\n"
+    (tmp_path / "net.yaml").write_text(net + "solver: {base_lr: 1, lr_policy: fixed, max_iter: 1}\n")
+    status, output, _ = run("lint", str(tmp_path))
+
+    assert status == 1
+    assert "ND511" in output

@@ -56,3 +56,47 @@ def test_random_numbers_are_drawn_only_where_needed(fields, draws):
 
     assert Transformer(parameter, train=True).draws is draws
     assert Transformer(parameter, train=False).draws is False
+
+
+class Counting:
+    """A generator that counts its calls."""
+
+    def __init__(self):
+        self.calls, self.random = 0, np.random.default_rng(5)
+
+    def integers(self, *arguments, **options):
+        self.calls += 1
+        return self.random.integers(*arguments, **options)
+
+
+def test_a_batch_is_drawn_in_three_calls():
+    """Rows, columns and flips of all samples, however many there are."""
+    random = Counting()
+    transformed((4, 4), True, random, crop_size=4, mirror=True)
+
+    assert random.calls == 3
+
+
+def test_cuts_spread_over_the_whole_image():
+    """Every place where a 4x4 cut fits into 5x7 is as likely as another, flipped or not."""
+    raw = np.arange(35, dtype=np.float32).reshape(1, 1, 5, 7).repeat(4000, axis=0)
+    target = np.empty((4000, 1, 4, 4), np.float32)
+    parameter = TransformationParameter(crop_size=4, mirror=True)
+    Transformer(parameter, train=True).write(raw, target, np.random.default_rng(2))
+    corners, counts = np.unique(target[:, 0, 0, [0, 3]], axis=0, return_counts=True)
+
+    assert len(corners) == 2 * 4 * 2
+    assert counts.min() > 180  # 250 are expected, with a standard deviation of 15
+
+
+def test_the_mean_follows_the_type_of_the_batch():
+    """One transformer writes float32 and float64 batches, images and vectors of features."""
+    mean = [0.1, 0.2, 0.3]
+    transformer = Transformer(TransformationParameter(mean_value=mean), train=False)
+    for dtype in (np.float32, np.float64, np.float32):
+        target = np.empty((6, 3, 5, 7), dtype)
+        transformer.write(RAW, target, None)
+        np.testing.assert_array_equal(target, RAW.astype(dtype) - np.array(mean, dtype)[:, None, None])
+    vectors = np.empty((6, 3), np.float32)
+    transformer.write(RAW[:, :, 0, 0], vectors, None)
+    np.testing.assert_array_equal(vectors, RAW[:, :, 0, 0] - np.array(mean, np.float32))

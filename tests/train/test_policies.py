@@ -46,6 +46,20 @@ def test_the_rate_at_an_iteration(policy, iteration, expected):
     assert rate(solver, iteration) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("policy", "fields"),
+    [
+        ("exp", {"gamma": 1e200}),
+        ("step", {"gamma": 1e200, "stepsize": 1}),
+        ("inv", {"gamma": 1e200, "power": -3.0}),
+        ("multistep", {"gamma": 1e200, "stepvalue": (1, 2)}),
+    ],
+)
+def test_a_rate_that_overflows_is_infinite(policy, fields):
+    """Python's floats raise where Caffe's become infinite."""
+    assert rate(SimpleNamespace(**{**FIELDS, **fields}, lr_policy=policy), 5) == math.inf
+
+
 def test_every_declared_policy_exists():
     """What the spec accepts can be computed, and nothing else is there."""
     assert set(SolverSpec.fields["lr_policy"].choices) == set(FACTORS)

@@ -13,77 +13,13 @@ import pytest
 
 from netdef.data.feed import Feed
 from netdef.diag import EnvironmentFault, Error, Findings, NumericFault, UsageError
-from netdef.train import snapshot
+from netdef.train import events, snapshot
 from netdef.train.blobs import Blobs
 from netdef.train.resume import load_weights, restore
 from netdef.train.run import Run
 from netdef.train.setup import make_evaluator, make_trainer, prepare_job
 
 ROOT = Path(__file__).parents[2]
-
-NET = """\
-name: small
-layer:
-  - name: data
-    type: ArrayData
-    top: [data, label]
-    array_data_param: {source: data.npz, batch_size: 8, shuffle: true}
-  - name: ip1
-    type: InnerProduct
-    bottom: data
-    inner_product_param: {num_output: 6, weight_filler: {type: xavier}}
-  - {name: bn, type: BatchNorm}
-  - {name: relu, type: ReLU}
-  - {name: drop, type: Dropout}
-  - name: score
-    type: InnerProduct
-    inner_product_param: {num_output: 3, weight_filler: {type: xavier}}
-  - {name: accuracy, type: Accuracy, bottom: [score, label], include: {phase: TEST}}
-  - {name: loss, type: SoftmaxWithLoss, bottom: [score, label]}
-"""
-SOLVER = """\
-net: net.yaml
-base_lr: 0.1
-momentum: 0.9
-lr_policy: step
-gamma: 0.5
-stepsize: 7
-max_iter: 20
-random_seed: 3
-"""
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A net, a solver and 37 samples of three classes in one folder."""
-    random = np.random.default_rng(0)
-    label = random.integers(0, 3, 37)
-    data = random.normal(0, 1, (37, 5)).astype(np.float32) + 2 * np.eye(3, 5, dtype=np.float32)[label]
-    np.savez(tmp_path / "data.npz", data=data, label=label)
-    (tmp_path / "net.yaml").write_text(NET)
-    (tmp_path / "solver.yaml").write_text(SOLVER)
-    return tmp_path
-
-
-def job_of(folder, *overrides):
-    """The checked job of the folder's solver."""
-    findings = Findings()
-    job = prepare_job(str(folder / "solver.yaml"), overrides, findings)
-    findings.raise_errors()
-    return job
-
-
-def run_of(folder, name, *overrides, resume=None):
-    """A finished run in a folder of its own; returns its trainer."""
-    job = job_of(folder, *overrides)
-    trainer = make_trainer(job)
-    evaluators = [make_evaluator(test.prepared, trainer.blobs, test.test_iter) for test in job.tests]
-    feed = job.feed(trainer.blobs.seed)
-    if resume:
-        feed.drawn = restore(resume, trainer)
-    (folder / name).mkdir()
-    Run(trainer, feed, evaluators, folder / name, []).train()
-    return trainer
 
 
 def weights_of(path):
@@ -92,14 +28,14 @@ def weights_of(path):
 
 
 @pytest.mark.parametrize("kind", ["SGD", "AdaDelta", "Adam"])
-def test_a_resumed_run_gives_the_same_bits(folder, kind):
+def test_a_resumed_run_gives_the_same_bits(folder, run_of, kind):
     """Cut at iteration 9, in the middle of an epoch.
 
     Weights, statistics and history go on as if it had not been.
     """
     common = (f"type={kind}", "momentum=0.8", "average_loss=4")
-    run_of(folder, "whole", *common, "snapshot=9")
-    run_of(folder, "resumed", *common, resume=folder / "whole" / "iter_9.npz")
+    run_of("whole", *common, "snapshot=9")
+    run_of("resumed", *common, resume=folder / "whole" / "iter_9.npz")
 
     whole, resumed = (snapshot.load(folder / name / "last.npz") for name in ("whole", "resumed"))
     for one, other in zip(whole[:2], resumed[:2]):
@@ -109,22 +45,22 @@ def test_a_resumed_run_gives_the_same_bits(folder, kind):
     assert whole[2] == resumed[2]
 
 
-def test_seeds_decide_everything(folder):
+def test_seeds_decide_everything(folder, run_of):
     """The same seed gives the same weights, another seed others."""
     for name, seed in (("one", 5), ("same", 5), ("other", 6)):
-        run_of(folder, name, f"random_seed={seed}")
+        run_of(name, f"random_seed={seed}")
     one, same, other = (weights_of(folder / name / "last.npz") for name in ("one", "same", "other"))
 
     assert all(np.array_equal(one[key], same[key]) for key in one)
     assert not np.array_equal(one["ip1/0"], other["ip1/0"])
 
 
-def test_evaluation_covers_the_set_exactly_once(folder):
+def test_evaluation_covers_the_set_exactly_once(job_of):
     """37 samples in batches of 8 weigh 1/37 each: the accuracy is what one big batch gives."""
-    job = job_of(folder)
+    job = job_of()
     trainer = make_trainer(job)
     small = make_evaluator(job.tests[0].prepared, trainer.blobs).run()
-    whole = job_of(folder, "layer.data.array_data_param.batch_size=37")
+    whole = job_of("layer.data.array_data_param.batch_size=37")
     big = make_evaluator(whole.tests[0].prepared, trainer.blobs).run()
 
     assert small["accuracy"] == pytest.approx(float(big["accuracy"]))
@@ -132,9 +68,9 @@ def test_evaluation_covers_the_set_exactly_once(folder):
     assert round(float(small["accuracy"]) * 37, 4) == pytest.approx(round(float(small["accuracy"]) * 37))
 
 
-def test_test_iter_averages_full_batches_as_caffe_does(folder):
+def test_test_iter_averages_full_batches_as_caffe_does(job_of):
     """With test_iter the set starts over where it ends."""
-    job = job_of(folder, "test_iter=[6]", "test_interval=10")
+    job = job_of("test_iter=[6]", "test_interval=10")
     (test,) = job.tests
     blobs = make_trainer(job).blobs
     six = make_evaluator(test.prepared, blobs, test.test_iter).run()
@@ -147,9 +83,9 @@ def test_test_iter_averages_full_batches_as_caffe_does(folder):
     assert 0 <= round(counted) <= 11
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_update(folder):
+def test_a_loss_that_is_not_finite_stops_before_the_update(job_of):
     """The fault names the iteration and the first layer; the weights are those of before."""
-    job = job_of(folder, "base_lr=3e38")
+    job = job_of("base_lr=3e38")
     trainer = make_trainer(job)
     feed = job.feed(0)
     learnt = {key: value for key, value in trainer.blobs.by_key().items() if not key.startswith("bn")}
@@ -167,6 +103,26 @@ def test_a_loss_that_is_not_finite_stops_before_the_update(folder):
 
     for key, value in before.items():
         np.testing.assert_array_equal(learnt[key], value)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "words"),
+    [("1e200", "iteration 2 is inf"), ("1e30", "iteration 2 is 1e\\+59")],
+    ids=["float64", "float32"],
+)
+def test_a_rate_that_is_not_finite_stops_before_the_update(folder, job_of, gamma, words):
+    """Also one that is too large for the weights' type; they are those of before, and finite."""
+    (folder / "solver.yaml").write_text("net: net.yaml\nbase_lr: 0.1\nmax_iter: 9\nlr_policy: exp\n")
+    job = job_of(f"gamma={gamma}")
+    trainer = make_trainer(job)
+    trainer.iteration = 2
+    before = {key: value.copy() for key, value in trainer.blobs.by_key().items()}
+
+    with pytest.raises(NumericFault, match=rf"solver.yaml:4:\d+: error ND510 the learning rate of {words}"):
+        Run(trainer, job.feed(1), [], folder, []).train()
+    for key, value in trainer.blobs.by_key().items():
+        if not key.startswith("bn"):
+            np.testing.assert_array_equal(value, before[key])
 
 
 @pytest.mark.parametrize(
@@ -197,53 +153,53 @@ def test_data_that_do_not_fit_are_refused_before_training(folder, data, code, wo
     assert (errors[0].span.line, errors[0].span.column) == (6, 32)
 
 
-def test_weights_must_fit_unless_partial(folder):
+def test_weights_must_fit_unless_partial(folder, job_of, run_of):
     """Missing, unknown and reshaped blobs are named; --partial takes the rest."""
-    run_of(folder, "run")
+    run_of("run")
     path = folder / "run" / "last.npz"
-    job = job_of(folder, "layer.score.inner_product_param.num_output=4")
+    job = job_of("layer.score.inner_product_param.num_output=4")
     blobs = Blobs(seed=1)
     make_evaluator(job.tests[0].prepared, blobs)
     with pytest.raises(
         Error, match=r"ND512 score/0 has shape \(3, 6\) in the file and \(4, 6\) in the net.*--partial"
     ):
-        load_weights(path, blobs, partial=False)
+        load_weights(path, blobs, job.nets, partial=False)
 
-    mismatch = load_weights(path, blobs, partial=True)
+    mismatch = load_weights(path, blobs, job.nets, partial=True)
     assert set(mismatch.reshaped) == {"score/0", "score/1"}
     np.testing.assert_array_equal(blobs.by_key()["ip1/0"], weights_of(path)["ip1/0"])
 
 
-def test_a_weight_file_is_no_snapshot_and_says_so(folder):
+def test_a_weight_file_is_no_snapshot_and_says_so(folder, job_of, run_of):
     """Resuming from plain weights names the option that takes them."""
-    job = job_of(folder)
+    job = job_of()
     trainer = make_trainer(job)
     np.savez(folder / "plain.npz", **trainer.blobs.by_key())
 
     with pytest.raises(UsageError, match="--weights"):
-        restore(folder / "plain.npz", trainer)
+        restore(folder / "plain.npz", job, trainer, [])
     with pytest.raises(EnvironmentFault, match="no such file"):
-        restore(folder / "absent.npz", trainer)
+        restore(folder / "absent.npz", job, trainer, [])
     (folder / "broken.npz").write_bytes(b"PK\x03\x04 broken")
     with pytest.raises(UsageError, match="no weight file"):
-        restore(folder / "broken.npz", trainer)
-    adam = make_trainer(job_of(folder, "type=Adam"))
-    run_of(folder, "run")
+        restore(folder / "broken.npz", job, trainer, [])
+    adam = make_trainer(job_of("type=Adam"))
+    run_of("run")
     with pytest.raises(Error, match="made by solver SGD, not Adam"):
-        restore(folder / "run" / "last.npz", adam)
+        restore(folder / "run" / "last.npz", job, adam, [])
 
 
 def test_a_failed_write_leaves_the_old_snapshot(folder, monkeypatch):
     """When the disk is full the old file is whole and no temporary one stays."""
     path = folder / "s.npz"
-    snapshot.save(path, {"a/0": np.ones(3)}, {"iteration": 1})
+    snapshot.save(path, {"a/0": np.ones(3)}, {}, {"iteration": 1})
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(EnvironmentFault, match="No space left"):
-        snapshot.save(path, {"a/0": np.zeros(3)}, {"iteration": 2})
+        snapshot.save(path, {"a/0": np.zeros(3)}, {}, {"iteration": 2})
 
     assert snapshot.load(path)[2] == {"iteration": 1}
     assert [p.name for p in folder.glob(".s.npz*")] == []
@@ -286,9 +242,27 @@ def test_an_interrupt_stops_after_a_snapshot(folder):
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
 
-    assert process.returncode == 0, errors
+    assert process.returncode == 130, errors
     assert "stopped by SIGINT" in output
     assert snapshot.load(folder / "run" / "last.npz")[2]["iteration"] > 0
+
+
+def test_a_signal_in_the_last_iteration_changes_nothing(run_of):
+    """There is nothing left to stop: the run is finished, and is tested."""
+
+    class Last(events.Listener):
+        heard = ()
+
+        def hear(self, event):
+            if isinstance(event, events.Stepped) and event.iteration == event.max_iter - 1:
+                signal.raise_signal(signal.SIGINT)
+            self.heard = (*self.heard, type(event))
+
+    last = Last()
+    run_of("run", listeners=[last])
+
+    assert events.Stopped not in last.heard
+    assert last.heard[-1] is events.Tested
 
 
 def test_a_killed_run_leaves_only_whole_snapshots(folder):
@@ -320,13 +294,13 @@ def test_the_folder_tells_what_was_run(folder):
     assert rows[-1]["phase"] == "test"
     assert {"accuracy", "loss"} <= rows[-1].keys()
     assert json.loads((run / "environment.json").read_text())["seed"] == 3
-    assert json.loads((run / "spec.json").read_text())["solver"]["base_lr"] == 0.1
+    assert json.loads((run / "spec.json").read_text())["resolved"]["solver"]["base_lr"] == 0.1
     assert "weights: run" in output
 
 
-def test_the_feed_writes_without_allocating(folder):
+def test_the_feed_writes_without_allocating(job_of):
     """Batch after batch goes into the same arrays."""
-    job = job_of(folder)
+    job = job_of()
     trainer = make_trainer(job)
     feed = Feed(job.train.datasets, train=True, seed=1)
     arrays = dict(trainer.runner.inputs)
