@@ -116,7 +116,7 @@ class Trainer:
 
     def _not_finite(self, loss: float) -> NumericFault:
         """The fault that names the first layer whose output is not finite: the pass is run once more."""
-        blame = "the inputs and all layers are finite; the loss itself overflowed"
+        blame = "the outputs of all layers are finite; their sum overflowed"
         span = self.net.layers[0].layer.span()
         for node, outputs in self.runner.executor.watch(train=True):
             if any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in outputs.values()):
