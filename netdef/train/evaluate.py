@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -18,6 +19,10 @@ from netdef.train.labels import blame_labels
 from netdef.train.runner import Runner
 
 Scores = dict[str, np.ndarray]
+
+
+class Interrupted(Exception):
+    """An evaluation that was told to stop before its end, and so has no scores."""
 
 
 class Evaluator:
@@ -57,20 +62,23 @@ class Evaluator:
             return self._longest.samples
         return self.test_iter * self._longest.layer.batch_size
 
-    def run(self) -> Scores:
+    def run(self, stopped: Callable[[], bool] = lambda: False) -> Scores:
         """The mean of each score: losses, accuracies, sums of weighted tops.
 
-        Raises `Error` for a label that is no class.
+        `stopped` is asked before each batch.  Raises `Interrupted` once it says yes, and `Error` for a label
+        that is no class.
         """
         if self.test_iter is None:
             self.positions = [0] * len(self.datasets)
         with np.errstate(all="ignore"):
-            return self._mean()
+            return self._mean(stopped)
 
-    def _mean(self) -> Scores:
+    def _mean(self, stopped: Callable[[], bool]) -> Scores:
         total: Scores = {}
         full = self._longest.layer.batch_size
         for count, sizes in self._sizes():
+            if stopped():
+                raise Interrupted
             runner = self._runner(sizes)
             self._fill(runner, sizes)
             with blame_labels(runner, train=False):
@@ -102,7 +110,7 @@ class Evaluator:
         lead = self._longest.layer.batch_size
         if self.test_iter is not None:
             whole = tuple(dataset.layer.batch_size for dataset in self.datasets)
-            yield from [(lead, whole)] * self.test_iter
+            yield from repeat((lead, whole), self.test_iter)
             return
         for number in range(_batches(self._longest)):
             count = min(lead, self._longest.samples - number * lead)

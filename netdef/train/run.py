@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from netdef.data.feed import Feed
 from netdef.train import snapshot
-from netdef.train.evaluate import Evaluator
+from netdef.train.evaluate import Evaluator, Interrupted
 from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
 from netdef.train.labels import blame_labels
 from netdef.train.signals import Signals
@@ -45,8 +45,8 @@ class Run:
         with Signals() as signals:
             while trainer.iteration < solver.max_iter and not signals.stop:
                 iteration = trainer.iteration
-                if self._is_test_due(iteration):
-                    self.test()
+                if self._is_test_due(iteration) and not self._test_unless(signals):
+                    break
                 rate = trainer.rate
                 with blame_labels(trainer.runner, train=True):
                     trainer.step(self.feed.fill)
@@ -65,7 +65,7 @@ class Run:
             if signals.stop and trainer.iteration < solver.max_iter:
                 self._tell(Stopped(trainer.iteration, signals.stop, self.folder / "last.npz"))
                 return signals.stop
-        self.test()
+        self._test()
         return ""
 
     def _started(self) -> Started:
@@ -86,10 +86,21 @@ class Run:
             return False
         return iteration > 0 or solver.test_initialization
 
-    def test(self) -> None:
-        """Evaluate every TEST net."""
+    def _test_unless(self, signals: Signals) -> bool:
+        """Evaluate every TEST net; False where a signal came first, and then as if none had been read."""
+        before = [list(evaluator.positions) for evaluator in self.evaluators]
+        try:
+            self._test(lambda: bool(signals.stop))
+        except Interrupted:
+            for evaluator, positions in zip(self.evaluators, before):
+                evaluator.positions = positions
+            return False
+        return True
+
+    def _test(self, stopped: Callable[[], bool] = lambda: False) -> None:
         for number, evaluator in enumerate(self.evaluators):
-            outputs = {blob: float(value) for blob, value in evaluator.run().items() if value.size == 1}
+            scores = evaluator.run(stopped)
+            outputs = {blob: float(value) for blob, value in scores.items() if value.size == 1}
             self._tell(Tested(self.trainer.iteration, number, evaluator.samples, outputs))
             evaluator.require_finite(outputs)
 

@@ -13,10 +13,10 @@ _SNAPSHOT = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 
 
 class Signals:
-    """Turns signals into flags inside `with`; the training loop looks at them after each iteration.
+    """Turns signals into flags inside `with`; the training loop looks at them after each iteration and batch.
 
-    A second SIGINT or SIGTERM quits at once.  Outside the main thread, where Python delivers no signals, the
-    flags stay unset.
+    A second SIGINT or SIGTERM quits at once, with the status of a process that such a signal ends.  Outside the
+    main thread, where Python delivers no signals, the flags stay unset.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Signals:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.stop:
-            raise KeyboardInterrupt
+            raise SystemExit(128 + number)
         self.stop = signal.Signals(number).name
 
     def _snapshot(self, number: int, frame: FrameType | None) -> None:

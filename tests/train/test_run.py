@@ -18,6 +18,7 @@ from netdef.train.blobs import Blobs
 from netdef.train.resume import load_weights, restore
 from netdef.train.run import Run
 from netdef.train.setup import make_evaluator, make_trainer, prepare_job
+from netdef.train.signals import Signals
 
 ROOT = Path(__file__).parents[2]
 
@@ -245,6 +246,31 @@ def test_an_interrupt_stops_after_a_snapshot(folder):
     assert process.returncode == 130, errors
     assert "stopped by SIGINT" in output
     assert snapshot.load(folder / "run" / "last.npz")[2]["iteration"] > 0
+
+
+def test_a_test_that_is_interrupted_was_never_begun(folder):
+    """SIGTERM during a test without end: last.npz is of the iteration before, its test data still unread."""
+    without_end = ("test_interval=4", "test_initialization=false", "test_iter=[1000000000]")
+    process = start(folder, *(part for field in without_end for part in ("--set", field)))
+    wait_for_iterations(process)
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=60)
+    state = snapshot.load(folder / "run" / "last.npz").state
+
+    assert process.returncode == 143, errors
+    assert "stopped by SIGTERM at iteration 4" in output
+    assert state["iteration"] == 4
+    assert state["tested"] == [[0]]
+
+
+def test_the_second_signal_quits_at_once():
+    """With the status of a process that the signal ends."""
+    with Signals() as signals:
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.stop == "SIGTERM"
+        with pytest.raises(SystemExit) as ended:
+            signal.raise_signal(signal.SIGTERM)
+    assert ended.value.code == 143
 
 
 def test_a_signal_in_the_last_iteration_changes_nothing(run_of):
