@@ -7,6 +7,7 @@ header with the same functions before it lets numpy read.
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import gzip
 import math
@@ -18,10 +19,11 @@ import sys
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from netdef.diag import Code, Findings, whole_file
+from netdef.diag import Code, Findings, did_you_mean, whole_file
 
 MIB = 2**20
 #: the most bytes that a spec file may have
@@ -233,31 +235,49 @@ def npy_header(path: Path) -> ArrayHeader:
 
 def npz_headers(path: Path) -> dict[str, ArrayHeader]:
     """The header of every array of a .npz file by name, nothing else unpacked; raises `BadFile`."""
-    headers: dict[str, ArrayHeader] = {}
+    with _archive(path) as archive:
+        members = _members(archive, path.name)
+        return {name: _member_header(archive, member, path.name) for name, member in members.items()}
+
+
+def npz_header(path: Path, key: str) -> ArrayHeader:
+    """The header of one array of a .npz file, whatever the others are; raises `BadFile`."""
+    with _archive(path) as archive:
+        members = _members(archive, path.name)
+        if key not in members:
+            raise BadFile(f"{path.name} has no array {key!r}", did_you_mean(key, members))
+        return _member_header(archive, members[key], path.name)
+
+
+@contextlib.contextmanager
+def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A .npz file; what zipfile raises inside `with` becomes `BadFile`."""
     with _opened(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                for member in archive.infolist():
-                    name = member.filename.removesuffix(".npy")
-                    if name in headers:
-                        raise BadFile(f"{path.name} holds two arrays named {_quoted(name)}")
-                    headers[name] = _member_header(archive, member, path.name)
+                yield archive
         except zipfile.BadZipFile:
             raise BadFile(f"{path.name} is no .npz archive, or is cut short") from None
         except _DAMAGE as error:
             raise BadFile(f"{path.name} is damaged: {error}") from None
-    return headers
+
+
+def _members(archive: zipfile.ZipFile, file_name: str) -> dict[str, zipfile.ZipInfo]:
+    """The members of an archive by the names that numpy gives them."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name in members:
+            raise BadFile(f"{file_name} holds two arrays named {_quoted(name)}")
+        members[name] = member
+    return members
 
 
 def _member_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file_name: str) -> ArrayHeader:
-    name = f"{file_name}, array {_quoted(member.filename)}"
-    parts = re.split(r"[/\\]", member.filename)
+    name = f"{file_name}, array {_quoted(member.filename.removesuffix('.npy'))}"
     if not member.filename.endswith(".npy"):
         message = f"{file_name} holds {_quoted(member.filename)}, which is no array"
         raise BadFile(message, "write it with numpy.savez")
-    # The name is only a key, but one that leads out of the archive is nobody's honest array.
-    if ".." in parts or not parts[0] or re.match(r"[A-Za-z]:", parts[0]):
-        raise BadFile(f"{name}: the name leads out of the archive", "do not trust this file")
     if member.flag_bits & 0x1:
         raise BadFile(f"{name} is encrypted", "write it without a password")
     _refuse_bomb(name, member.file_size, member.compress_size)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import gzip
 import zipfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from netdef.source import BadFile, idx_header, npy_header, npz_headers
+from netdef.source import BadFile, idx_header, npy_header, npz_header, npz_headers
 
 #: what reading a damaged file raises
 _DAMAGE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -29,10 +30,19 @@ def read_npy(path: Path) -> np.ndarray:
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """Every array of a .npz file by name; raises `BadFile`."""
-    headers = npz_headers(path)
+    return _load_npz(path, npz_headers(path))
+
+
+def read_npz_array(path: Path, key: str) -> np.ndarray:
+    """One array of a .npz file, whatever the others are; raises `BadFile`."""
+    npz_header(path, key)
+    return _load_npz(path, [key])[key]
+
+
+def _load_npz(path: Path, keys: Iterable[str]) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as members:
-            return {name: _native(members[name]) for name in headers}
+            return {name: _native(members[name]) for name in keys}
     except _DAMAGE as error:
         raise BadFile(f"{path.name} cannot be read: {error}", "write it again") from None
 

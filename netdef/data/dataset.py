@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from netdef.data import codes
-from netdef.data.arrays import read_idx, read_npy, read_npz
+from netdef.data.arrays import read_idx, read_npy, read_npz_array
 from netdef.diag import EnvironmentFault, Findings
 from netdef.source import BadFile
 from netdef.spec.layers.base import Layer
@@ -28,10 +27,10 @@ class Dataset(NamedTuple):
 
 
 class Library:
-    """Opens the files of data layers, each file once, however many layers and nets read it."""
+    """Reads the arrays of data layers, each once, however many layers and nets read it."""
 
     def __init__(self) -> None:
-        self._read: dict[Path, Mapping[str, np.ndarray]] = {}
+        self._read: dict[tuple[Path, str], np.ndarray] = {}
 
     def open(self, layer: Layer, findings: Findings) -> Dataset | None:
         """The arrays of a data layer; None, with findings, where they cannot be used.
@@ -61,12 +60,13 @@ class Library:
 
     def _array(self, path: Path, key: str, layer: FileData) -> np.ndarray:
         """An array of a file; `key` is empty where the file holds but one."""
-        if path not in self._read:
+        if (path, key) not in self._read:
             if key:
-                self._read[path] = read_npz(path)
+                array = read_npz_array(path, key)
             else:
-                self._read[path] = {"": read_npy(path) if isinstance(layer, ArrayData) else _idx(path)}
-        return self._read[path][key]
+                array = read_npy(path) if isinstance(layer, ArrayData) else _idx(path)
+            self._read[path, key] = array
+        return self._read[path, key]
 
 
 def _idx(path: Path) -> np.ndarray:

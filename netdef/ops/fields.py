@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -209,6 +210,24 @@ class Str(Field):
 
     def schema_one(self) -> dict[str, Any]:
         return {"type": "string"}
+
+
+#: what would break lines, tables, terminals and the keys of weight files
+_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
+
+
+class Name(Str):
+    """A text without control characters."""
+
+    def parse_one(self, value: Any) -> str:
+        name = super().parse_one(value)
+        if re.search(_CONTROL, name):
+            told = f"{self.name}: {describe(value)} has a control character in it"
+            raise BadValue(told, "give a name of printable characters")
+        return name
+
+    def schema_one(self) -> dict[str, Any]:
+        return {"type": "string", "not": {"pattern": _CONTROL}}
 
 
 class Enum(Field):

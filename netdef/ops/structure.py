@@ -142,11 +142,9 @@ class Concat(Variadic):
         known = sum(size for size in sizes.values() if size is not None)
         if not unknown:
             self._merge_axis(s, "output", axis, known, f"the inputs have {known} together")
-        elif total is not None and known > total:
-            raise ShapeError(
-                f"output has {total} along axis {self.dim}, but some inputs have {known} already",
-                tensor="output",
-            )
+        elif total is not None and known + len(unknown) > total:
+            told = f"output has {total} along axis {self.dim}, but some of the inputs have {known} already"
+            raise ShapeError(told, tensor="output")
         elif total is not None and len(unknown) == 1:
             self._merge_axis(s, unknown[0], axis, total - known, f"output has {total} along axis {self.dim}")
 

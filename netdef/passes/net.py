@@ -42,12 +42,12 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
     )
     if not findings.errors:
         for blob, entry in net.inputs.items():
-            if known.get(entry) is None:
+            shape = known.get(entry)
+            if not complete(shape):
                 layer = entry.node.origin
+                told = f"the shape of {blob} is not known" + (f" in full: {show(shape)}" if shape else "")
                 hint = f"give it in {layer.name}, or with --input {blob}=..."
-                findings.add(
-                    codes.UNKNOWN_SHAPE, layer.span("name"), f"the shape of {blob} is not known", hint
-                )
+                findings.add(codes.UNKNOWN_SHAPE, layer.span("name"), told, hint)
     return known
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netdef.diag import Code, Findings, did_you_mean
-from netdef.ops.fields import BadValue, Bool, Str, describe
+from netdef.ops.fields import BadValue, Bool, Name, describe
 from netdef.spec import codes
 from netdef.spec.document import Document, Path
 from netdef.spec.layers import LAYERS
@@ -134,7 +134,7 @@ def _misspelt_blobs(data: dict[str, Any]) -> dict[str, Any]:
 class NetSpec(Message):
     """A net as its file describes it: every layer of every phase, level and stage."""
 
-    name = Str("", "name of the net", number=1)
+    name = Name("", "name of the net", number=1)
     force_backward = Bool(False, "gradients of the inputs, too; accepted, without effect", number=5)
     state = Sub(
         NetState, "stages that are always set; phase and level are the command's", number=6, optional=True

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import platform
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,9 +27,12 @@ _COLUMNS = ["iteration", "phase", "name", "value"]
 def create(path: str | None, name: str) -> Path:
     """Make the folder of a new run: the given one, which must be new or empty, or `runs/<name>-<time>`.
 
+    Of the net's name only what is safe in a file name is taken: a net never says where files are written.
+
     Raises `EnvironmentFault` where it cannot be made or written to, or holds another run.
     """
-    folder = Path(path) if path else _fresh(Path("runs"), f"{name or 'net'}-{time.strftime('%Y%m%d-%H%M%S')}")
+    stem = re.sub(r"[^\w.-]+", "_", name)[:64].strip("._") or "net"
+    folder = Path(path) if path else _fresh(Path("runs"), f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         taken = any(folder.iterdir())

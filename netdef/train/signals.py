@@ -13,10 +13,10 @@ _SNAPSHOT = [signal.SIGHUP] if hasattr(signal, "SIGHUP") else []
 
 
 class Signals:
-    """Turns signals into flags inside `with`; the training loop looks at them after each iteration and batch.
+    """Turns signals into flags inside `with`; a run looks at them after each iteration and each test batch.
 
-    A second SIGINT or SIGTERM quits at once, with the status of a process that such a signal ends.  Outside the
-    main thread, where Python delivers no signals, the flags stay unset.
+    A second SIGINT or SIGTERM quits at once, with the status of a process that such a signal ends.  Outside
+    the main thread, where Python delivers no signals, the flags stay unset.
     """
 
     def __init__(self) -> None:

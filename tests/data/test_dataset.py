@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netdef.data import dataset
-from netdef.data.arrays import read_idx, read_npy, read_npz
+from netdef.data.arrays import read_idx, read_npy, read_npz, read_npz_array
 from netdef.data.dataset import Library
 from netdef.diag import Findings
 from netdef.spec.layers.data import (
@@ -55,19 +55,20 @@ def test_a_scalar_stays_a_scalar(tmp_path):
 
 @pytest.fixture
 def count_reads(monkeypatch):
-    """How often each reader is called."""
+    """How often each array is read."""
     counts = {}
-    for reader in (read_npy, read_npz, read_idx):
+    for reader in (read_npy, read_npz_array, read_idx):
 
-        def counted(path, reader=reader):
-            counts[path.name] = counts.get(path.name, 0) + 1
-            return reader(path)
+        def counted(path, *key, reader=reader):
+            which = (path.name, *key)
+            counts[which] = counts.get(which, 0) + 1
+            return reader(path, *key)
 
         monkeypatch.setattr(dataset, reader.__name__, counted)
     return counts
 
 
-def test_a_file_is_read_once_for_all_layers(tmp_path, count_reads):
+def test_an_array_is_read_once_for_all_layers(tmp_path, count_reads):
     """Of every kind, also for the nets of two phases."""
     np.save(tmp_path / "a.npy", IMAGES)
     np.savez(tmp_path / "b.npz", data=IMAGES, label=np.zeros(6))
@@ -91,7 +92,7 @@ def test_a_file_is_read_once_for_all_layers(tmp_path, count_reads):
     for _ in range(2):
         a, b, c = (library.open(layer, findings).arrays[0] for layer in layers)
 
-    assert count_reads == {"a.npy": 1, "b.npz": 1, "c.gz": 1}
+    assert count_reads == {("a.npy",): 1, ("b.npz", "data"): 1, ("c.gz",): 1}
     np.testing.assert_array_equal(a, IMAGES)
     np.testing.assert_array_equal(b, IMAGES)
     np.testing.assert_array_equal(c, images.reshape(2, 1, 3, 3))

@@ -8,7 +8,7 @@ import pytest
 
 from netdef.diag import EnvironmentFault
 from netdef.train import events
-from netdef.train.folder import RunLog, keep_json
+from netdef.train.folder import RunLog, create, keep_json
 
 
 def stepped(iteration):
@@ -31,6 +31,26 @@ def rows_of(folder):
         [(row["iteration"], row["phase"]) for row in map(json.loads, lines)],
         list(dict.fromkeys((int(row[0]), row[1]) for row in rows)),
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("LeNet-5 v1.2", "LeNet-5_v1.2-"),
+        ("../../evil", "evil-"),
+        ("a/b", "a_b-"),
+        ("", "net-"),
+        ("..", "net-"),
+    ],
+)
+def test_the_name_of_a_net_never_leads_out_of_runs(tmp_path, monkeypatch, name, stem):
+    """Of a name only what is safe in a file name is taken, and no more than a file name may have."""
+    monkeypatch.chdir(tmp_path)
+
+    made = create(None, name)
+    assert made.parent == Path("runs")
+    assert made.name.startswith(stem)
+    assert len(create(None, name + "x" * 400).name) < 100
 
 
 def test_a_resumed_run_replaces_the_metrics_that_it_makes_anew(tmp_path):

@@ -190,6 +190,17 @@ def test_a_weight_file_is_no_snapshot_and_says_so(folder, job_of, run_of):
         restore(folder / "run" / "last.npz", job, adam, [])
 
 
+@pytest.mark.parametrize("name", ["a/b", "/abs", "..", "../../etc", "C:x", "conv:1", " ", "ä/\\", "state"])
+def test_a_snapshot_keeps_layers_of_any_name(tmp_path, name):
+    """A name is only a key in the file: weights, history and state come back."""
+    path = tmp_path / "s.npz"
+    snapshot.save(path, {f"{name}/0": np.ones(3)}, {f"0/{name}/0": np.zeros(3)}, {"iteration": 1})
+
+    assert list(snapshot.load(path).weights) == list(snapshot.load_weights(path)) == [f"{name}/0"]
+    assert list(snapshot.load(path).history) == [f"0/{name}/0"]
+    assert [file.name for file in tmp_path.iterdir()] == ["s.npz"]
+
+
 def test_a_failed_write_leaves_the_old_snapshot(folder, monkeypatch):
     """When the disk is full the old file is whole and no temporary one stays."""
     path = folder / "s.npz"

@@ -143,10 +143,10 @@ def test_memory_that_runs_out_is_said():
 def test_data_that_do_not_fit_in_memory_are_said(net, monkeypatch):
     """The layer and the file are named, and how to store what is large."""
 
-    def too_large(path):
+    def too_large(path, key):
         raise MemoryError
 
-    monkeypatch.setattr("netdef.data.dataset.read_npz", too_large)
+    monkeypatch.setattr("netdef.data.dataset.read_npz_array", too_large)
     with pytest.raises(EnvironmentFault, match=r"data: there is not enough memory for .*images.npz.*\.npy"):
         prepare_job(net(CROPPED), (), Findings())
 

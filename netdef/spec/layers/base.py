@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from netdef.diag import Findings, did_you_mean
-from netdef.ops.fields import Bool, Enum, Float, Int, Str
+from netdef.ops.fields import Bool, Enum, Float, Int, Name, Str
 from netdef.ops.shapes import Full, Shape
 from netdef.spec import codes
 from netdef.spec.layers.rules import arity, include_or_exclude, once_per, params_match_blobs
@@ -68,7 +68,7 @@ class FillerParameter(Message):
 class ParamSpec(Message):
     """Training settings of one learnable blob."""
 
-    name = Str("", "blobs of the same non-empty name share their storage", number=1)
+    name = Name("", "blobs of the same non-empty name share their storage", number=1)
     share_mode = Enum(
         "STRICT", "PERMISSIVE", default="STRICT", number=2, help="equal shapes, or only equal counts"
     )
@@ -132,12 +132,12 @@ class Builder(Protocol):
 class Layer(Message):
     """One entry of `layer`.  A layer type derives from it and adds its own parameter blocks."""
 
-    name = Str("", "name of the layer; its weights are saved under it", number=1)
+    name = Name("", "name of the layer; its weights are saved under it", number=1)
     type = Str(help="the layer type", number=2)
-    bottom = Str(
+    bottom = Name(
         help="blobs that the layer reads; left out: the previous layer's first top", number=3, repeated=True
     )
-    top = Str(help="blobs that the layer produces; left out: the layer's name", number=4, repeated=True)
+    top = Name(help="blobs that the layer produces; left out: the layer's name", number=4, repeated=True)
     loss_weight = Float(help="weight of each top in the objective", number=5, repeated=True)
     param = Sub(ParamSpec, "training settings of each learnable blob", number=6, repeated=True)
     include = Sub(NetStateRule, "present only where one of these rules is met", number=8, repeated=True)

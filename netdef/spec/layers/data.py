@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from netdef.diag import Findings, Span, did_you_mean
+from netdef.diag import Findings, Span
 from netdef.ops.fields import Bool, Float, Int, Str
 from netdef.ops.shapes import Full, Shape, show
-from netdef.source import BadFile, idx_header, npy_header, npz_headers
+from netdef.source import BadFile, idx_header, npy_header, npz_header
 from netdef.spec import codes
 from netdef.spec.layers.base import BlobShape, Builder, Entry, Layer
 from netdef.spec.layers.rules import count_text
@@ -268,10 +268,7 @@ class ArrayData(FileData):
     def stored(self, path: Path, key: str) -> Full:
         if not key:
             return npy_header(path).shape
-        headers = npz_headers(path)
-        if key not in headers:
-            raise BadFile(f"{path.name} has no array {key!r}", did_you_mean(key, headers))
-        return headers[key].shape
+        return npz_header(path, key).shape
 
 
 class IdxDataParameter(Message):
