@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -44,6 +46,15 @@ class Commands(click.Group):
         command.short_help = help_line
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output has gone, as in `netdef layers | head`: nobody is left to tell, and
+            # click's status for it would mean findings here.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, row[2]) for name, row in COMMANDS.items()])
@@ -73,25 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = command.main(args=arguments, prog_name="netdef", standalone_mode=False, color=_colour())
         sys.exit(status or 0)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        _say("interrupted")
         sys.exit(130)
     except click.ClickException as problem:
-        problem.show()
+        with contextlib.suppress(OSError):
+            problem.show()
         sys.exit(problem.exit_code)
     except Error as error:
         _report(error)
         sys.exit(error.exit_code)
     except MemoryError:
-        click.echo(
-            "netdef: error: there is not enough memory; make the batch or the layers smaller", err=True
-        )
+        _say("netdef: error: there is not enough memory; make the batch or the layers smaller")
         sys.exit(EnvironmentFault.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `netdef layers | head`: nobody is left to tell.
-        sys.stderr.close()
-        sys.exit(0)
     except OSError as error:
-        click.echo(f"netdef: error: {error.strerror or error}", err=True)
+        _say(f"netdef: error: {error.strerror or error}")
         sys.exit(EnvironmentFault.exit_code)
 
 
@@ -106,7 +112,13 @@ def _report(error: Error) -> None:
 
         renderer = Renderer()
         for diagnostic in error.diagnostics:
-            click.echo(renderer.block(diagnostic), err=True)
+            _say(renderer.block(diagnostic))
     else:
         kind = "usage" if isinstance(error, UsageError) else "error"
-        click.echo(f"netdef: {kind}: {error}", err=True)
+        _say(f"netdef: {kind}: {error}")
+
+
+def _say(text: str) -> None:
+    """Tell on standard error; where even that is refused, the exit status has to do."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)

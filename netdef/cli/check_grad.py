@@ -44,12 +44,10 @@ def check_grad(
     if not loaded.net.losses:
         raise Error(f"{file} has no loss in the {phase} phase, so there is no gradient; add a loss layer")
     hold_blas_to_one_thread()
-    from rich.table import Table
-
-    from netdef.cli.tables import STYLE, console
+    from netdef.cli.tables import new_table, print_table
     from netdef.train.check_grad import check_gradients
 
-    table = Table(**STYLE)
+    table = new_table()
     table.add_column("blob", overflow="fold")
     for heading in ("elements", "computed", "measured", "relative error"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -65,6 +63,6 @@ def check_grad(
             f"{checked.error:.1e}",
         )
         table.add_row(checked.blob, *row, "" if good else "WRONG", style="" if good else "red")
-    console().print(table)
+    print_table(table)
     if wrong:
         raise Error(f"{wrong} gradients differ from finite differences by more than {tolerance:g}")

@@ -47,7 +47,7 @@ def infer_shape(
     if form == "json":
         click.echo(json.dumps(as_data(loaded, rows)))
     else:
-        print_table(loaded, rows)
+        show_table(loaded, rows)
 
 
 def as_data(loaded: Loaded, rows: list[LayerCost]) -> dict[str, object]:
@@ -76,14 +76,12 @@ def _sizes(shape: Shape) -> list[int | None] | None:
     return None if shape is None else list(shape)
 
 
-def print_table(loaded: Loaded, rows: list[LayerCost]) -> None:
+def show_table(loaded: Loaded, rows: list[LayerCost]) -> None:
     """The result as a table, one row for each top."""
-    from rich.table import Table
-
-    from netdef.cli.tables import STYLE, console
+    from netdef.cli.tables import new_table, print_table
 
     net = loaded.net
-    table = Table(**STYLE)
+    table = new_table()
     for heading in ("layer", "type", "top", "shape"):
         table.add_column(heading, overflow="fold")
     for heading in ("parameters", "MACs"):
@@ -97,7 +95,7 @@ def print_table(loaded: Loaded, rows: list[LayerCost]) -> None:
     table.add_section()
     total = sum(row.macs for row in rows)
     table.add_row(net.name or "total", net.phase, "", "", f"{count_params(rows):,}", f"{total:,}")
-    console().print(table)
+    print_table(table)
 
 
 def _number(value: int) -> str:

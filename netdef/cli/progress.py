@@ -83,7 +83,7 @@ class Bar(Listener):
             TextColumn("{task.fields[speed]:.0f} it/s"),
             TextColumn("ETA"),
             TimeRemainingColumn(),
-            console=Console(stderr=True, highlight=False),
+            console=Console(stderr=True, highlight=False, markup=False, emoji=False),
         )
         self._task: TaskID | None = None
         self._first = 0
@@ -119,4 +119,4 @@ class Bar(Listener):
         if isinstance(event, Stopped) and self._task is not None:
             self._progress.update(self._task, completed=event.iteration)
         if text := told(event):
-            self._progress.console.print(text, markup=False)
+            self._progress.console.print(text, soft_wrap=True)  # paths are copied as one line

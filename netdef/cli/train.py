@@ -91,6 +91,6 @@ def train(
         folder.keep_json(place, "spec", {"resolved": job.as_data()})
         with folder.RunLog(place, trainer.iteration) as log, listener(progress) as shown:
             stopped_by = Run(trainer, feed, evaluators, place, [log, shown]).train()
-    click.echo(f"weights: {place / 'last.npz'}")
     if stopped_by:
         raise click.exceptions.Exit(128 + signal.Signals[stopped_by].value)
+    click.echo(f"weights: {place / 'last.npz'}")

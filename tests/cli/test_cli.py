@@ -1,5 +1,6 @@
 """Commands as a user calls them: what they print and how they exit."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -133,6 +134,86 @@ def test_output_that_cannot_be_written_is_one_line():
 
     assert result.returncode == 3
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_errors_that_cannot_be_written_keep_their_status():
+    """Nothing can be told, but scripts still see what went wrong."""
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "netdef", "infer-shape"]
+        statuses = [
+            subprocess.run([*command, file], stdout=full, stderr=full, cwd=ROOT, check=False).returncode
+            for file in (LENET, "absent.yaml")
+        ]
+
+    assert statuses == [3, 3]
+
+
+def test_a_reader_that_goes_away_is_no_finding():
+    """`netdef layers | head -1` and its kind: exit status 0 and not a word."""
+    for arguments in (["layers"], ["infer-shape", LENET], ["schema", "net"]):
+        read, write = os.pipe()
+        os.close(read)
+        command = [sys.executable, "-m", "netdef", *arguments]
+        result = subprocess.run(
+            command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
+        )
+        os.close(write)
+
+        assert (result.returncode, result.stderr) == (0, ""), arguments
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes the stream")
+@pytest.mark.parametrize(
+    "arguments", ["layers", f"infer-shape {LENET}", f"check-grad {LENET}", "lint x.yaml"]
+)
+def test_standard_output_may_be_closed(arguments):
+    """Nothing is printed, the status is what it is."""
+    result = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m netdef {arguments} >&-"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert result.returncode == (3 if arguments.startswith("lint") else 0), result.stderr
+    assert result.stderr == ""
+
+
+def test_names_are_printed_as_they_are(run, tmp_path):
+    """Brackets and colons are no markup of tables."""
+    (tmp_path / "net.yaml").write_text(
+        "name: ':smile:'\nlayer:\n"
+        "- {name: 'a[/b]', type: Input, top: '[bold]x[/bold]', input_param: {shape: {dim: [1, 3]}}}\n"
+    )
+    status, output, _ = run("infer-shape", str(tmp_path / "net.yaml"))
+
+    assert status == 0
+    for name in (":smile:", "a[/b]", "[bold]x[/bold]"):
+        assert name in output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals on Windows")
+@pytest.mark.parametrize("columns", ["0", "20"])
+def test_a_narrow_terminal_loses_nothing(columns):
+    """The terminal wraps the lines of a table; no layer is left out."""
+    import pty
+
+    outside, inside = pty.openpty()
+    environment = {**os.environ, "COLUMNS": columns, "TERM": "dumb"}
+    command = [sys.executable, "-m", "netdef", "infer-shape", LENET]
+    process = subprocess.Popen(command, stdout=inside, env=environment, cwd=ROOT)
+    os.close(inside)
+    output = b""
+    with contextlib.suppress(OSError):  # what a terminal says at its end
+        while part := os.read(outside, 4096):
+            output += part
+    os.close(outside)
+
+    assert process.wait() == 0
+    for name in (b"conv1", b"pool2", b"ip1", b"65,664"):
+        assert name in output
 
 
 def test_a_prototxt_is_recognised(run, tmp_path):
