@@ -37,7 +37,11 @@ def test(
     overrides: tuple[str, ...],
     form: str,
 ) -> None:
-    """Print the mean of every score of a net over its data, each sample counted once."""
+    """Print the mean of every score of a net over its data, each sample counted once.
+
+    A score is computed for each batch, as Caffe does; accuracies of single classes are exact where one batch
+    holds the whole set.
+    """
     hold_blas_to_one_thread()
     from netdef.data.dataset import Library
     from netdef.passes.pipeline import open_spec

@@ -79,5 +79,6 @@ def _check_finite(layer: FileData, arrays: tuple[np.ndarray, ...], findings: Fin
     for top, array in zip(layer.top, arrays):
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-            message = f"{layer.name}: {top} holds {array[where]} in sample {where[0]}, at index {where[1:]}"
+            place = f", at index {where[1:]}" if where[1:] else ""
+            message = f"{layer.name}: {top} holds {array[where]} in sample {where[0]}{place}"
             findings.add(codes.NOT_FINITE, layer.source_span(), message, "remove or replace such samples")

@@ -65,9 +65,9 @@ PHASE_MISMATCH = Code(
     "phase-mismatch",
     what="A layer reads a blob that is produced, but not in this phase, level or stage.",
     why="The net works in one phase and cannot be built in the other.",
-    bad="name: example\nlayer:\n"
-    "  - {name: data, type: Input, top: data, include: {phase: TRAIN}, input_param: {shape: {dim: [1, 4]}}}\n"
-    f"  - {{name: ip1, type: InnerProduct, bottom: data, top: ip1, {_FILLED}}}\n",
+    bad=f"{_HEAD}"
+    "  - {name: drop, type: Dropout, bottom: data, top: drop, include: {phase: TRAIN}}\n"
+    f"  - {{name: ip1, type: InnerProduct, bottom: drop, top: ip1, {_FILLED}}}\n",
     good=GOOD,
 )
 

@@ -9,7 +9,7 @@ from netdef.diag import Diagnostic, Findings
 from netdef.graph import codes
 from netdef.passes.agree import check_agreement
 from netdef.passes.pipeline import Loaded, Opened, build_net, open_spec
-from netdef.spec.expand import present
+from netdef.spec.expand import is_fed, present
 from netdef.spec.layers.base import Layer
 from netdef.spec.net import NetSpec, NetState
 from netdef.train.objective import check_objective
@@ -39,11 +39,14 @@ def check_file(path: str, named: bool = True) -> Checked:
 
 
 def _states(opened: Opened) -> list[NetState]:
-    """Those of the solver's nets, or both phases where there is no solver."""
+    """Those of the solver's nets, or both phases where there is no solver; not those without data."""
+    assert opened.net is not None
     solver = opened.solver
     if solver is None:
-        return [NetState(phase="TRAIN"), NetState(phase="TEST")]
-    return [solver.train_net_state(), *solver.test_net_states()]
+        states = [NetState(phase="TRAIN"), NetState(phase="TEST")]
+    else:
+        states = [solver.train_net_state(), *solver.test_net_states()]
+    return [state for state in states if is_fed(opened.net, state)] or states
 
 
 def check_net_spec(spec: NetSpec, states: Sequence[NetState], findings: Findings) -> list[Loaded]:

@@ -126,11 +126,16 @@ def _in_blobs(node: Node, message: str) -> str:
     """An operator's message with the names of its tensors replaced by those of what the node reads."""
     reads = {name: entry for name, entry in zip(node.read_names(), node.inputs) if entry is not None}
     word = r"\b(" + "|".join(map(re.escape, reads)) + r")\b"
-    return re.sub(word, lambda match: _blob(reads[match[0]]), message) if reads else message
+    return re.sub(word, lambda match: _blob(reads[match[0]], node), message) if reads else message
 
 
-def _blob(entry: Entry) -> str:
-    """What a spec calls an entry: the top of the layer that it was built for, or the variable's name."""
+def _blob(entry: Entry, reader: Node) -> str:
+    """What a spec calls an entry: the top of the layer that it was built for, or the variable's name.
+
+    What the reader's own layer computes on the way has no name there; it stands for what it is computed from.
+    """
+    while entry.node.origin is reader.origin and entry.node.inputs and entry.node.inputs[0] is not None:
+        entry = entry.node.inputs[0]
     node = entry.node
     if node.is_variable or not isinstance(node.origin, Layer) or entry.index >= len(node.origin.top):
         return node.name
@@ -139,7 +144,7 @@ def _blob(entry: Entry) -> str:
 
 def _inputs(node: Node, known: Known) -> str:
     """What a node reads, for a failure that names no way out: `it reads data 1x1x8x8 and other 1x1x4x4`."""
-    read = [f"{_blob(entry)} {show(known.get(entry))}" for entry in node.inputs if entry is not None]
+    read = [f"{_blob(entry, node)} {show(known.get(entry))}" for entry in node.inputs if entry is not None]
     return f"it reads {' and '.join(read)}" if read else ""
 
 

@@ -34,6 +34,11 @@ def present(spec: NetSpec, state: NetState) -> list[Layer]:
     return [layer for layer in spec.layer if is_present(layer, state)]
 
 
+def is_fed(spec: NetSpec, state: NetState) -> bool:
+    """Whether some layer feeds the net in this state; where none does, as often in TEST, it is not used."""
+    return any(layer.bottoms[1] == 0 for layer in present(spec, state))
+
+
 def _with_own_stages(spec: NetSpec, state: NetState) -> NetState:
     """`state` with the stages of the file's own `state` added."""
     stages = [*state.stage, *(spec.state.stage if spec.state else ())]

@@ -12,7 +12,7 @@ from netdef.data.feed import Feed
 from netdef.diag import Findings, UsageError
 from netdef.passes.agree import check_agreement
 from netdef.passes.pipeline import Loaded, build_net, open_spec
-from netdef.spec.expand import expand
+from netdef.spec.expand import is_fed
 from netdef.spec.net import NetSpec, NetState
 from netdef.spec.solver import SolverSpec
 from netdef.train.blobs import Blobs
@@ -100,7 +100,7 @@ def prepare_job(path: str, overrides: Sequence[str], findings: Findings) -> Job 
     tests = []
     states = solver.test_net_states()
     for state, test_iter in zip(states, solver.test_iter or [None] * len(states)):
-        if not _has_outputs(spec, state):
+        if not is_fed(spec, state):
             continue
         prepared = prepare_net(spec, state, library, findings)
         if prepared:
@@ -110,11 +110,6 @@ def prepare_job(path: str, overrides: Sequence[str], findings: Findings) -> Job 
     job = Job(solver, train, tuple(tests))
     check_agreement([(loaded.net, loaded.shapes) for loaded in job.nets], findings)
     return None if findings.errors else job
-
-
-def _has_outputs(spec: NetSpec, state: NetState) -> bool:
-    """Whether the net has anything to evaluate in this state: some layer that feeds it is present."""
-    return any(layer.bottoms[1] == 0 for layer in expand(spec, state))
 
 
 def make_trainer(job: Job, seed: int | None = None) -> Trainer:

@@ -96,7 +96,7 @@ def damaged(path: Path, why: str) -> UsageError:
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
+    if not path.exists():
         raise EnvironmentFault(f"{path}: there is no such file")
     try:
         return read_npz(path)

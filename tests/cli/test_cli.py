@@ -225,6 +225,23 @@ def test_a_prototxt_is_recognised(run, tmp_path):
     assert "write YAML" in output
 
 
+def test_a_phase_without_data_is_not_used(run, tmp_path):
+    """lint judges as train does: a net with data in TRAIN only is not checked for TEST."""
+    layers = [
+        "{name: data, type: Input, top: [data, label], include: {phase: TRAIN},"
+        " input_param: {shape: [{dim: [2, 4]}, {dim: 2}]}}",
+        "{name: ip, type: InnerProduct, bottom: data, top: ip,"
+        " inner_product_param: {num_output: 3, weight_filler: {type: xavier}}}",
+        "{name: loss, type: SoftmaxWithLoss, bottom: [ip, label], top: loss}",
+    ]
+    net, solver = "layer:\n" + "".join(f"- {layer}\n" for layer in layers), "base_lr: 1\nlr_policy: fixed\n"
+    (tmp_path / "net.yaml").write_text(net)
+    (tmp_path / "solver.yaml").write_text(f"net: net.yaml\nmax_iter: 1\n{solver}")
+
+    assert run("lint", str(tmp_path)) == (0, "", "")
+    assert run("infer-shape", str(tmp_path / "net.yaml"), "--phase", "TEST")[0] == 1
+
+
 def test_a_solver_that_names_a_solver(run, tmp_path):
     """One finding at `net`, not one for each of its fields."""
     for name, other in (("one", "two"), ("two", "one")):

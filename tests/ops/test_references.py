@@ -533,15 +533,19 @@ def test_a_batch_without_a_label_that_counts(kernels):
 
 
 def test_concat_infers_a_part_from_the_whole():
-    """The one size that is not known is what the others leave, and may be nothing."""
-    for total, rest in ((9, 4), (5, 0)):
-        facts = Shapes(
+    """The one size that is not known is what the others leave; a part that they leave nothing is a fault."""
+
+    def parts(total):
+        return Shapes(
             {"arg0": (2, 3), "arg1": (None, None), "arg2": (2, 2), "output": (2, total), "sizes": None}
         )
 
-        find("Concat")(num_args=3).shape(facts)
+    facts = parts(9)
+    find("Concat")(num_args=3).shape(facts)
 
-        assert facts["arg1"] == (2, rest)
+    assert facts["arg1"] == (2, 4)
+    with pytest.raises(ShapeError, match="output has 5 along axis 1, but some of the inputs have 5 already"):
+        find("Concat")(num_args=3).shape(parts(5))
 
 
 def test_labels_have_as_many_classes_as_the_predictions(kernels):

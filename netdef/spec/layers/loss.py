@@ -93,8 +93,8 @@ class Accuracy(Layer):
     """The share of samples whose label is among the top_k best scores.
 
     Bottoms: scores (N, C, ...) and labels, one for each position outside `axis`.  Tops: the accuracy, a
-    scalar; and, if a second top is named, that of each class (C).  A tie counts against the label, as in
-    Caffe.  No gradient.
+    scalar; and, if a second top is named, that of each class (C).  A tie counts against the label, and a
+    class that a batch does not have counts as 0 in the mean over batches, both as in Caffe.  No gradient.
     """
 
     accuracy_param = Sub(AccuracyParameter, "settings of the layer", number=102)
