@@ -37,8 +37,8 @@ class Code:
 
     `bad` and `good` are complete spec files, both run as tests: the bad one must report this code, the good
     one nothing.  A code without a bad example cannot be shown by a spec file alone; `shown_by` then says what
-    shows it.  `exit_code` is the status that a command ends with on account of it: 1 a finding, 3 a file or
-    the machine refuses, 4 a number that is not finite.
+    shows it.  `exit_code` is the status that a command ends with on account of it: 1 a finding, 2 usage,
+    3 a file or the machine refuses, 4 a number that is not finite.
     """
 
     registry: dict[str, Code] = {}
@@ -166,7 +166,9 @@ class Findings:
             raise _RAISED.get(exit_status(self.errors), Error)(self.errors)
 
 
-_RAISED: dict[int, type[Error]] = {fault.exit_code: fault for fault in (EnvironmentFault, NumericFault)}
+_RAISED: dict[int, type[Error]] = {
+    fault.exit_code: fault for fault in (UsageError, EnvironmentFault, NumericFault)
+}
 
 
 def exit_status(diagnostics: Iterable[Diagnostic]) -> int:

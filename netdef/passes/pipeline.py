@@ -118,13 +118,15 @@ def _require_known(overrides: Sequence[str], *documents: Document) -> None:
     for override in overrides:
         if "=" not in override:
             raise UsageError(f"--set {override}: there is no = in it; write PATH=VALUE, such as base_lr=0.1")
-        first, _, rest = override.partition("=")[0].partition(".")
-        if first.strip() not in fields:
-            hint = did_you_mean(first.strip(), fields) or "name a field of the net or of the solver"
-            raise UsageError(f"--set {override}: there is no field {first.strip()}; {hint}")
-        if first.strip() == VARIABLES and rest.strip() not in variables:
-            hint = did_you_mean(rest.strip(), variables) or "declare it under `variables` in the file"
-            raise UsageError(f"--set {override}: there is no variable {rest.strip()}; {hint}")
+        first, _, rest = (part.strip() for part in override.partition("=")[0].partition("."))
+        if first and first not in fields:
+            hint = did_you_mean(first, fields) or "name a field of the net or of the solver"
+            raise UsageError(f"--set {override}: there is no field {first}; {hint}")
+        if first == VARIABLES and not rest:
+            raise UsageError(f"--set {override}: name one variable, such as --set {VARIABLES}.width=32")
+        if first == VARIABLES and rest not in variables:
+            hint = did_you_mean(rest, variables) or "declare it under `variables` in the file"
+            raise UsageError(f"--set {override}: there is no variable {rest}; {hint}")
 
 
 def load_net(

@@ -73,9 +73,12 @@ def _parse(text: str, findings: Findings) -> _Override | None:
         return None
     complete = parts and all(part.text for part in parts) and whole[position - 1] != "."
     if not complete or whole[position : position + 1] != "=":
-        there = "is no = in" if "=" not in text else "is no path before the = of"
+        path, _, _ = text.partition("=")
+        wrong = "there is no = in" if path == text else "a part of the path is empty in"
+        if path != text and not path.strip():
+            wrong = "there is no path before the = of"
         here = _span(whole, len(_OPTION), len(whole))
-        findings.add(text_codes.OVERRIDE, here, f"there {there} --set {describe(text)}", _EXAMPLE)
+        findings.add(text_codes.OVERRIDE, here, f"{wrong} --set {describe(text)}", _EXAMPLE)
         return None
     # Spaces instead of the path give the value's places the right columns.
     value = read_value(" " * (position + 1) + whole[position + 1 :], whole, findings)

@@ -181,6 +181,7 @@ VARIABLES = Code(
 OVERRIDE = Code(
     "ND029",
     "bad-override",
+    exit_code=2,
     what="A --set is not PATH=VALUE, its value is no YAML, or its path leads nowhere.",
     why="A setting that is silently ignored would be worse than none.",
     shown_by="`--set` on the command line; a file has none",

@@ -127,6 +127,8 @@ class Trainer:
         rates = f"iteration {self.iteration}, learning rate {self.rate:g}"
         message = f"the loss is {loss} ({rates}); {blame}"
         hint = "lower base_lr, or set clip_gradients"
+        if self.iteration == 0:
+            hint = "nothing has been updated yet: look at the data, the fillers and the weights given"
         return NumericFault([Diagnostic(codes.LOSS_NOT_FINITE, span, message, hint)])
 
     # -- state --

@@ -75,6 +75,10 @@ def test_every_command_has_help(run, name):
             "mean mnist?",
         ),
         (["show", LENET, "--set", "base_lr"], "there is no = in it"),
+        (["show", LENET, "--set", "=3"], "no path before the ="),
+        (["show", LENET, "--set", "layer..top=3"], "a part of the path is empty"),
+        (["show", LENET, "--set", "layer.conv9.top=x"], "did you mean conv"),
+        (["show", LENET, "--set", "variables=3"], "name one variable"),
     ],
 )
 def test_wrong_usage_exits_with_2(run, arguments, words):
