@@ -80,6 +80,9 @@ def command() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status; every `netdef.Error` becomes a message."""
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by the caller, as with `>&-`
+            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open to the end
     try:
         status = command.main(args=arguments, prog_name="netdef", standalone_mode=False, color=_colour())
         sys.exit(status or 0)

@@ -26,8 +26,7 @@ def print_table(table: Table) -> None:
     Cells are taken as they are: a layer may be called `[b]`.
     """
     console = Console(highlight=False, markup=False, emoji=False)
-    seen = sys.stdout is not None and sys.stdout.isatty()
-    console.width = max(console.width, _NARROWEST) if seen else _UNLIMITED
+    console.width = max(console.width, _NARROWEST) if sys.stdout.isatty() else _UNLIMITED
     with console.capture() as captured:
         console.print(table)
     click.echo(captured.get(), nl=False)
