@@ -39,14 +39,14 @@ def check_file(path: str, named: bool = True) -> Checked:
 
 
 def _states(opened: Opened) -> list[NetState]:
-    """Those of the solver's nets, or both phases where there is no solver; not those without data."""
+    """Those of the solver's nets, or both phases where there is no solver; no test without data."""
     assert opened.net is not None
     solver = opened.solver
     if solver is None:
-        states = [NetState(phase="TRAIN"), NetState(phase="TEST")]
-    else:
-        states = [solver.train_net_state(), *solver.test_net_states()]
-    return [state for state in states if is_fed(opened.net, state)] or states
+        phases = [NetState(phase="TRAIN"), NetState(phase="TEST")]
+        return [phase for phase in phases if is_fed(opened.net, phase)] or phases
+    tests = [state for state in solver.test_net_states() if is_fed(opened.net, state)]
+    return [solver.train_net_state(), *tests]
 
 
 def check_net_spec(spec: NetSpec, states: Sequence[NetState], findings: Findings) -> list[Loaded]:

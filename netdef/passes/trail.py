@@ -34,6 +34,8 @@ def trail(node: Node, known: Known, note: Callable[[Node], str] = lambda node: "
     nodes = chain(node, LONGEST)
     steps = [] if nodes[0].is_variable else ["..."]
     for step in nodes[:-1]:
+        if node.origin is not None and step.origin is node.origin:
+            continue  # what the layer computes on the way has no name in the spec
         remark = f" ({told})" if (told := note(step)) else ""
         steps.append(f"{step.name} {per_sample(known.get(Entry(step, 0)))}{remark}")
     return " -> ".join([*steps, node.name])

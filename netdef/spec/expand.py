@@ -35,8 +35,11 @@ def present(spec: NetSpec, state: NetState) -> list[Layer]:
 
 
 def is_fed(spec: NetSpec, state: NetState) -> bool:
-    """Whether some layer feeds the net in this state; where none does, as often in TEST, it is not used."""
-    return any(layer.bottoms[1] == 0 for layer in present(spec, state))
+    """Whether some layer feeds the net in this state; where none does, as often in TEST, it is not used.
+
+    A layer with errors that reads nothing is taken for one that feeds, so that the others are checked.
+    """
+    return any(not layer.bottoms[0] and not layer.bottom for layer in present(spec, state))
 
 
 def _with_own_stages(spec: NetSpec, state: NetState) -> NetState:

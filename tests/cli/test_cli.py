@@ -245,6 +245,26 @@ def test_a_phase_without_data_is_not_used(run, tmp_path):
     assert run("lint", str(tmp_path)) == (0, "", "")
     assert run("infer-shape", str(tmp_path / "net.yaml"), "--phase", "TEST")[0] == 1
 
+    (tmp_path / "net.yaml").write_text(net.replace("phase: TRAIN", "phase: TEST"))
+    for command in ("lint", "train"):
+        status, output, errors = run(command, str(tmp_path / "solver.yaml"))
+        assert status == 1, f"a solver trains, so {command} needs data in TRAIN"
+        assert "another phase" in output + errors
+
+
+def test_a_broken_data_layer_hides_no_other_finding(run, tmp_path):
+    """Its phase is checked as if it fed the net."""
+    (tmp_path / "net.yaml").write_text(
+        "layer:\n"
+        "- {name: a, type: Input, top: data, include: {phase: TRAIN}, input_param: {shape: {dim: [2, 4]}}}\n"
+        "- {name: b, type: Input, top: data, include: {phase: TEST}, inptu_param: {shape: {dim: [2, 4]}}}\n"
+        "- {name: r, type: ReLU, bottom: dtaa, include: {phase: TEST}}\n"
+    )
+    _, output, _ = run("lint", str(tmp_path / "net.yaml"), "--format", "concise")
+
+    assert "inptu_param" in output
+    assert "dtaa" in output
+
 
 def test_a_solver_that_names_a_solver(run, tmp_path):
     """One finding at `net`, not one for each of its fields."""
