@@ -1,8 +1,8 @@
 """The events of a YAML or JSON text: PyYAML's parser, libyaml's where it is there.
 
 Nothing of PyYAML is used beyond its events, so no tag can construct anything.  Both parsers are brought to
-the same result: tabs between tokens, and surrogate pairs in JSON's escapes (`"\\ud83d\\ude00"`), which
-neither combines.
+the same result: tabs between tokens, unquoted texts in { } and [ ], and surrogate pairs in JSON's escapes
+(`"\\ud83d\\ude00"`), which neither combines.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from yaml.parser import Parser
 from yaml.reader import Reader
-from yaml.scanner import Scanner
+from yaml.scanner import Scanner, ScannerError
 
 try:
     from yaml import _yaml as libyaml
@@ -30,7 +30,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class PurePythonParser(Reader, Scanner, Parser):
-    """PyYAML's own parser, taught to take tabs between tokens as libyaml does: JSON files have them."""
+    """PyYAML's own parser, taught libyaml's ways with tabs between tokens and with unquoted texts in flow.
+
+    JSON files have such tabs.  Inside { } and [ ] a text may hold a question mark, and a colon that touches
+    what follows is an error.
+    """
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -43,6 +47,29 @@ class PurePythonParser(Reader, Scanner, Parser):
         while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
             self.forward()
             super().scan_to_next_token()
+
+    def scan_plain(self) -> Any:
+        """An unquoted text."""
+        if not self.flow_level:
+            return super().scan_plain()
+        start = self.get_mark()
+        self.peek = self._peek_in_flow  # type: ignore[method-assign]
+        try:
+            token = super().scan_plain()
+        finally:
+            del self.peek
+        if self.peek() == ":" and self.peek(1) in ",?[]{}":
+            raise ScannerError(
+                "while scanning a plain scalar", start, "found unexpected ':'", self.get_mark()
+            )
+        return token
+
+    def _peek_in_flow(self, index: int = 0) -> str:
+        """A character as the scanner has to see it: a question mark ends a text only behind a colon."""
+        character: str = Reader.peek(self, index)
+        if character != "?":
+            return character
+        return "," if index and Reader.peek(self, index - 1) == ":" else "x"
 
     def scan_plain_spaces(self, indent: int, start_mark: Any) -> list[str]:
         """The space inside an unquoted text, tabs included."""

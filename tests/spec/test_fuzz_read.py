@@ -54,7 +54,8 @@ def check(text):
     assert len(made) <= 1
     if made:
         findings = Findings()
-        whole = substitute(results[-1][0], (), findings)
+        made_by_one = next(document for document, _ in results if document is not None)
+        whole = substitute(made_by_one, (), findings)
         assert "variables" not in whole.data
         for finding in findings:
             str(finding).encode()
@@ -77,6 +78,22 @@ PIECES = [
 def test_texts_of_yaml_pieces(text):
     """Indicators, breaks, quotes and escapes in any order."""
     check(text)
+
+
+FLOW = ["a", "b", "1", ":", ": ", ",", ", ", "?", " ", "[", "]", "{", "}", "'", '"', "-", "- ", "a: ", "\n"]
+
+
+@MANY
+@given(st.lists(st.sampled_from(FLOW), max_size=10).map("".join))
+@example("?")
+@example("b:?")
+@example("b:, c: 1")
+@example("b?c: d? e")
+def test_both_parsers_agree_about_flow(text):
+    """Inside { } and [ ] they give the same document without an error, or both give errors."""
+    for opened, closed in ("{}", "[]"):
+        results = documents(f"a: {opened}{text}{closed}\n")
+        assert len({None if findings else facts(document) for document, findings in results}) == 1
 
 
 @FEW
