@@ -1,86 +1,61 @@
 """Operators, by every name that MXNet has for them.
 
-The list is written out: an operator that is not in it does not exist, whatever is imported.
+`catalogue.FAMILIES` writes out which module has which names, so that a family is loaded when one of its
+operators is first asked for: a net of ten kinds of operators does not pay for two hundred.
 """
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator, Mapping
+
 from netdef.diag import MXNetError, did_you_mean
-from netdef.ops.activation import Activation, LeakyReLU, Softmax
 from netdef.ops.base import Op
-from netdef.ops.convolution import Convolution
-from netdef.ops.dense import FullyConnected
-from netdef.ops.elementwise import (
-    BlockGrad,
-    Copy,
-    Div,
-    DivScalar,
-    ElementWiseSum,
-    Maximum,
-    Minimum,
-    Minus,
-    MinusScalar,
-    Mul,
-    MulScalar,
-    Plus,
-    PlusScalar,
-    RDivScalar,
-    RMinusScalar,
-)
-from netdef.ops.loss import Accuracy, SoftmaxOutput, SoftmaxWithLoss
-from netdef.ops.lrn import LRN
-from netdef.ops.normalization import BatchNorm, Scale
-from netdef.ops.pooling import Pooling
-from netdef.ops.regularization import Dropout
-from netdef.ops.structure import Concat, Flatten, Reinterpret
-
-LISTED: tuple[type[Op], ...] = (
-    Accuracy,
-    Activation,
-    BatchNorm,
-    BlockGrad,
-    Concat,
-    Convolution,
-    Copy,
-    Div,
-    DivScalar,
-    Dropout,
-    ElementWiseSum,
-    Flatten,
-    FullyConnected,
-    LRN,
-    LeakyReLU,
-    Maximum,
-    Minimum,
-    Minus,
-    MinusScalar,
-    Mul,
-    MulScalar,
-    Plus,
-    PlusScalar,
-    Pooling,
-    RDivScalar,
-    RMinusScalar,
-    Reinterpret,
-    Scale,
-    Softmax,
-    SoftmaxOutput,
-    SoftmaxWithLoss,
-)
+from netdef.ops.catalogue import FAMILIES
 
 
-def _by_name() -> dict[str, type[Op]]:
-    table: dict[str, type[Op]] = {}
-    for operator in LISTED:
-        for name in operator.names:
-            if name in table:
-                raise TypeError(f"{name} is the name of {table[name].__name__} and of {operator.__name__}")
-            table[name] = operator
-    return table
+def family(module: str) -> tuple[type[Op], ...]:
+    """The operators that a module of this package declares, in the order of the file."""
+    declared = importlib.import_module(f"netdef.ops.{module}")
+    return tuple(
+        value
+        for value in vars(declared).values()
+        if isinstance(value, type)
+        and issubclass(value, Op)
+        and value.__module__ == declared.__name__
+        and value.is_declared()
+    )
 
 
-#: every name that an operator goes by -> its class
-OPERATORS: dict[str, type[Op]] = _by_name()
+class _Operators(Mapping[str, type[Op]]):
+    """Every name that an operator goes by -> its class, loaded when it is asked for."""
+
+    def __init__(self) -> None:
+        self._modules = {name: module for module, names in FAMILIES.items() for name in names.split()}
+        self._loaded: dict[str, type[Op]] = {}
+
+    def __getitem__(self, name: str) -> type[Op]:
+        if name not in self._loaded:
+            for operator in family(self._modules[name]):
+                self._loaded.update(dict.fromkeys(operator.names, operator))
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+OPERATORS: Mapping[str, type[Op]] = _Operators()
+
+
+def every_operator() -> tuple[type[Op], ...]:
+    """All operators; loads every family."""
+    return tuple(operator for module in FAMILIES for operator in family(module))
 
 
 def find(name: str) -> type[Op]:

@@ -12,9 +12,10 @@ The parameter names of `forward` and `backward` are the contract with the planne
 * `xp` is the array module (numpy or CuPy), `train` whether the pass trains, `random` a
   `numpy.random.Generator`.
 
-A kernel writes every element of its outputs, reads nothing that it does not name, allocates no array on the
-hot path and accepts any strides.  `None` stands for an input that the attributes leave out, a gradient nobody
-wants, a gradient that does not arrive, and a hidden output (one beyond `visible`) that nobody reads.
+A kernel writes every element of its outputs, reads nothing that it does not name, allocates no array (unless
+`allocates` says why) and accepts any strides.  `None` stands for an input that the attributes leave out, a
+gradient nobody wants, a gradient that does not arrive, and a hidden output (one beyond `visible`) that nobody
+reads.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from netdef.ops.fields import Declared, Int
+from netdef.ops.declared import Declared
+from netdef.ops.fields import Int
 from netdef.ops.foreign import As
 from netdef.ops.shapes import Full, Shapes, prod
 
@@ -62,6 +64,10 @@ class Op(Declared):
     #: whether the operator takes any number of inputs `arg0`, `arg1`, ... (it then has an attribute
     #: `num_args`)
     variadic: ClassVar[bool] = False
+    #: why the kernels have to allocate arrays, such as "numpy's sort has no out"; empty: they do not
+    allocates: ClassVar[str] = ""
+    #: MXNet's initializer, as the JSON text of `__init__`, of inputs and states whose name does not say it
+    initial: ClassVar[dict[str, str]] = {}
     #: arithmetic operations for each output element, for FLOP counts
     work: ClassVar[int] = 1
     #: MXNet's names for the operator, the usual one first; none: the class name
@@ -74,6 +80,7 @@ class Op(Declared):
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         if abstract:
+            cls.names = ()
             return
         if not cls.__doc__:
             raise TypeError(f"operator {cls.__name__} has no docstring")
@@ -86,6 +93,11 @@ class Op(Declared):
             table.require_closed(cls.__name__, cls.fields)
         if "names" not in vars(cls):
             cls.names = (cls.__name__,)
+
+    @classmethod
+    def is_declared(cls) -> bool:
+        """Whether the class is an operator, not the base of some."""
+        return bool(cls.names)
 
     def input_names(self) -> tuple[str, ...]:
         """The inputs that these attributes call for, without states."""

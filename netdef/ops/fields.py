@@ -1,7 +1,6 @@
 """Declared values: the one description of a name from which parsing, schemas and documentation follow.
 
-A class that derives from `Declared` lists its `Field`s as class attributes.  Operators (MXNet's attributes)
-and parameter messages (Caffe's fields) are both declared this way.
+A class that derives from `netdef.ops.declared.Declared` lists its `Field`s as class attributes.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import ast
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 REQUIRED: Any = type("Required", (), {"__repr__": lambda self: "required"})()
 
@@ -143,6 +142,10 @@ class Number(Field):
         return {"type": self.kind, **{key: bound for key, bound in self.bounds.items() if bound is not None}}
 
 
+#: how Python and MXNet write what no literal says
+_NOT_FINITE = ("inf", "+inf", "-inf", "infinity", "-infinity", "nan")
+
+
 class Int(Number):
     """A whole number; within 64 bits, as in every format that netdef reads."""
 
@@ -160,9 +163,16 @@ class Int(Number):
 
 
 class Float(Number):
-    """A finite real number."""
+    """A real number, finite unless `infinite` allows more."""
 
     kind = "number"
+
+    def __init__(self, *args: Any, infinite: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.infinite = infinite
+
+    def read(self, text: str) -> Any:
+        return self.parse(float(text)) if text.strip().lower() in _NOT_FINITE else super().read(text)
 
     def parse_one(self, value: Any) -> float:
         if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
@@ -171,7 +181,7 @@ class Float(Number):
             value = float(value)
         except OverflowError:
             raise self.refuse(value, "a number that a float can hold") from None
-        if not math.isfinite(value):
+        if not math.isfinite(value) and not self.infinite:
             raise BadValue(f"{self.name}: {value} is not finite", "give a finite number")
         return self.check_bounds(value)
 
@@ -278,6 +288,44 @@ class Dims(Number):
         return {"anyOf": [one, {"type": "array", "items": one}]}
 
 
+class OpenDims(Field):
+    """A tuple of whole numbers of which some may be `None`, as the `begin` and `end` of MXNet's slice."""
+
+    kind = "integers"
+
+    def parse_one(self, value: Any) -> tuple[int | None, ...]:
+        items = value if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]
+        whole = Int()
+        whole.name = self.name
+        return tuple(None if item is None else whole.parse_one(item) for item in items)
+
+    def text(self, value: Any) -> str:
+        return "(" + ", ".join(map(str, value)) + ("," if len(value) == 1 else "") + ")"
+
+    def schema_one(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": ["integer", "null"]}}
+
+
+class DType(Enum):
+    """A dtype by its numpy name; a numpy type stands for its name."""
+
+    def parse_one(self, value: Any) -> str:
+        return super().parse_one(getattr(value, "__name__", value))
+
+
+class Hint(Str):
+    """Advice for MXNet's backends (workspace sizes, cuDNN): kept for files, without effect here."""
+
+    def __init__(self, help: str = "advice for MXNet's own backends, without effect here") -> None:
+        super().__init__(None, help)
+
+    def parse_one(self, value: Any) -> str:
+        return str(value)
+
+    def read(self, text: str) -> str:
+        return text
+
+
 class Floats(Field):
     """A tuple of finite numbers, as the coefficients of a sum."""
 
@@ -290,67 +338,3 @@ class Floats(Field):
 
     def schema_one(self) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "number"}}
-
-
-class Declared:
-    """Frozen typed values of declared fields.
-
-    Raises `BadValue` at construction for an unknown name, a missing required one or a value that its field
-    refuses. `None` for a field that may be unset leaves it unset. `given` holds the names that were set,
-    which proto2 messages need to tell "unset" from "set to the default".
-    """
-
-    fields: ClassVar[dict[str, Field]] = {}
-    given: frozenset[str]
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
-        cls.fields = {**cls.fields, **own}
-
-    def __init__(self, **values: Any) -> None:
-        for name in values:
-            if name not in self.fields:
-                raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
-        given = []
-        for name, field in self.fields.items():
-            value = values.get(name)
-            if value is None and (name not in values or field.default is None):
-                if field.required:
-                    raise BadValue(f"{type(self).__name__} needs {name}", field.help)
-                value = field.default
-            else:
-                value = field.read(value) if isinstance(value, str) else field.parse(value)
-                given.append(name)
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "given", frozenset(given))
-
-    @classmethod
-    def trusted(cls, values: Mapping[str, Any]) -> Any:
-        """An instance from values that were parsed before.
-
-        What is absent takes its default, `None` if it is required.
-        """
-        self = cls.__new__(cls)
-        for name, field in cls.fields.items():
-            default = None if field.required else field.default
-            object.__setattr__(self, name, values.get(name, default))
-        object.__setattr__(self, "given", frozenset(values))
-        return self
-
-    def values(self) -> dict[str, Any]:
-        """The typed values by name, in the order of declaration."""
-        return {name: getattr(self, name) for name in self.fields}
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"{type(self).__name__} is frozen; {name} cannot be set")
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.values() == other.values()
-
-    def __hash__(self) -> int:
-        return hash((type(self), tuple(self.values().items())))
-
-    def __repr__(self) -> str:
-        listed = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields if name in self.given)
-        return f"{type(self).__name__}({listed})"

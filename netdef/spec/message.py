@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from netdef.diag import Code, Findings, Span, did_you_mean, nearest
-from netdef.ops.fields import BadValue, Declared, Field, describe
+from netdef.ops.declared import Declared
+from netdef.ops.fields import BadValue, Field, describe
 from netdef.spec import codes
 from netdef.spec.document import Document, Path
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from references import SAMPLES
 
 from netdef.ops.base import Backward, kernel_arguments
 from netdef.ops.shapes import Shapes, Types
@@ -25,8 +26,8 @@ class Kernels:
     """The kernels of one operator on arrays made by hand, without graph, plan or executor.
 
     `arrays` holds inputs and states, later outputs, by the operator's names.  They are drawn from a seed:
-    labels are class numbers, states positive, everything else normal.  All outputs and workspaces are
-    poisoned before a call.
+    what `references.SAMPLES` names is as it says, labels are class numbers, states positive, everything else
+    normal.  All outputs and workspaces are poisoned before a call.
     """
 
     def __init__(self, op, shapes, dtype="float64", layout="C", seed=0):
@@ -43,14 +44,18 @@ class Kernels:
         op.types(self.types)
         random = np.random.default_rng(seed)
         labels = op.labels(self.shapes)
+        draw = SAMPLES.get(type(op).__name__)
+        drawn = draw(op, self.shapes, random) if draw else {}
         self.arrays = {}
         for name in (*op.input_names(), *op.state_names()):
             array = self.empty(name)
-            if name in labels:
+            if name in drawn:
+                array[...] = drawn[name]
+            elif name in labels:
                 array[...] = random.integers(0, labels[name], array.shape)
             else:
                 array[...] = random.standard_normal(array.shape)
-            if name in op.state_names():
+            if name in op.state_names() and name not in drawn:
                 array[...] = abs(array) + 0.5
             self.arrays[name] = array
         self.first_states = {name: self.arrays[name].copy() for name in op.state_names()}

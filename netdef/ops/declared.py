@@ -1,0 +1,74 @@
+"""Classes that declare their values: operators (MXNet's attributes) and messages (Caffe's fields)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from netdef.ops.fields import BadValue, Field
+
+
+class Declared:
+    """Frozen typed values of declared fields.
+
+    Raises `BadValue` at construction for an unknown name, a missing required one or a value that its field
+    refuses. `None` for a field that may be unset leaves it unset. `given` holds the names that were set,
+    which proto2 messages need to tell "unset" from "set to the default".
+    """
+
+    fields: ClassVar[dict[str, Field]] = {}
+    given: frozenset[str]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+        cls.fields = {**cls.fields, **own}
+
+    def __init__(self, **values: Any) -> None:
+        for name in values:
+            if name not in self.fields:
+                raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
+        given = []
+        for name, field in self.fields.items():
+            value = values.get(name)
+            if value == "None" and field.default is None:
+                value = None  # MXNet's text of an attribute that is unset
+            if value is None and (name not in values or field.default is None):
+                if field.required:
+                    raise BadValue(f"{type(self).__name__} needs {name}", field.help)
+                value = field.default
+            else:
+                value = field.read(value) if isinstance(value, str) else field.parse(value)
+                given.append(name)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "given", frozenset(given))
+
+    @classmethod
+    def trusted(cls, values: Mapping[str, Any]) -> Any:
+        """An instance from values that were parsed before.
+
+        What is absent takes its default, `None` if it is required.
+        """
+        self = cls.__new__(cls)
+        for name, field in cls.fields.items():
+            default = None if field.required else field.default
+            object.__setattr__(self, name, values.get(name, default))
+        object.__setattr__(self, "given", frozenset(values))
+        return self
+
+    def values(self) -> dict[str, Any]:
+        """The typed values by name, in the order of declaration."""
+        return {name: getattr(self, name) for name in self.fields}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen; {name} cannot be set")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.values() == other.values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(self.values().items())))
+
+    def __repr__(self) -> str:
+        listed = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields if name in self.given)
+        return f"{type(self).__name__}({listed})"
