@@ -12,13 +12,14 @@ from netdef.ops.shapes import Shape
 class Node:
     """A variable (`op` is None) or an operator with its inputs.
 
-    Compared by identity and never changed once built.  `inputs` lists the operator's inputs, then its
-    auxiliary states; a backward node has `None` where a gradient does not arrive.  `shape` is what is known
-    of a variable beforehand.  `origin` is the layer that the node was built for, if any; `forward` the node
-    whose gradient this one computes.
+    Compared by identity and never changed once built, but for `attributes`.  `inputs` lists the operator's
+    inputs, then its auxiliary states; a backward node has `None` where a gradient does not arrive.  `shape`
+    and `dtype` are what is known of a variable beforehand.  `texts` are the operator's attributes as the user
+    wrote them and `attributes` those that no operator knows (`__lr_mult__`), both as MXNet's texts.  `origin`
+    is the layer that the node was built for, if any; `forward` the node whose gradient this one computes.
     """
 
-    __slots__ = ("attributes", "forward", "inputs", "name", "op", "origin", "shape")
+    __slots__ = ("attributes", "dtype", "forward", "inputs", "name", "op", "origin", "shape", "texts")
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class Node:
         inputs: tuple[Entry | None, ...] = (),
         *,
         attributes: dict[str, str] | None = None,
+        texts: dict[str, str] | None = None,
         shape: Shape = None,
+        dtype: str | None = None,
         origin: Any = None,
         forward: Node | None = None,
     ) -> None:
         self.op, self.name, self.inputs = op, name, inputs
-        self.attributes = attributes or {}
+        self.attributes, self.texts, self.dtype = attributes or {}, texts or {}, dtype
         self.shape, self.origin, self.forward = shape, origin, forward
 
     @property

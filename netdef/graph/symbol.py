@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from numbers import Real
 from typing import Any, TypeVar
 
 from netdef.diag import MXNetError, did_you_mean
-from netdef.graph.naming import AttrScope, NameManager
+from netdef.graph.attributes import hidden, shown
 from netdef.graph.node import Entry, Node, topological
-from netdef.ops import find
 from netdef.ops.base import Op
-from netdef.ops.fields import BadValue
-from netdef.ops.shapes import Shape
 
 S = TypeVar("S", bound="Symbol")
 
@@ -21,8 +17,6 @@ class Symbol:
     """A tuple of heads.  Immutable: every method returns a new symbol over the same nodes."""
 
     __slots__ = ("heads",)
-    #: numpy leaves `number * symbol` to the symbol
-    __array_ufunc__ = None
 
     def __init__(self, heads: Iterable[Entry]) -> None:
         self.heads = tuple(heads)
@@ -31,8 +25,9 @@ class Symbol:
 
     @property
     def name(self) -> str | None:
-        """The head's name; None for a group."""
-        return self.heads[0].node.name if len(self.heads) == 1 else None
+        """The head's name; None for a group of several nodes' outputs."""
+        nodes = {head.node for head in self.heads}
+        return self.heads[0].node.name if len(nodes) == 1 else None
 
     def list_arguments(self) -> list[str]:
         """The names of the free variables, in depth-first post-order."""
@@ -60,9 +55,34 @@ class Symbol:
         nodes = topological(self.heads)
         return type(self)(Entry(node, i) for node in nodes for i in range(node.visible_outputs()))
 
+    def get_children(self: S) -> S | None:
+        """A group of the direct inputs of the heads' nodes; None for a variable."""
+        nodes = dict.fromkeys(head.node for head in self.heads)
+        inputs = [entry for node in nodes for entry in node.inputs if entry is not None]
+        return type(self)(inputs) if inputs else None
+
+    def list_inputs(self) -> list[str]:
+        """The names of all variables, states among the arguments, in depth-first post-order."""
+        return [node.name for node in topological(self.heads) if node.is_variable]
+
     def attr(self, key: str) -> str | None:
-        """An attribute of the head, or None."""
-        return self.heads[0].node.attributes.get(key)
+        """An attribute of the head as a text, or None."""
+        return attributes_of(self.heads[0].node).get(key)
+
+    def list_attr(self, recursive: bool = False) -> dict[str, str]:
+        """The attributes of the head's node, the operator's own among them; none for a group."""
+        if recursive:
+            raise MXNetError("list_attr with recursive=True was given up by MXNet; use attr_dict()")
+        return attributes_of(self.heads[0].node) if self.name is not None else {}
+
+    def attr_dict(self) -> dict[str, dict[str, str]]:
+        """The attributes of every node that has some, by the node's name."""
+        found = ((node.name, attributes_of(node)) for node in topological(self.heads))
+        return {name: attributes for name, attributes in found if attributes}
+
+    def _set_attr(self, **attributes: str) -> None:
+        """Set attributes of the head's node, in place; raises `ValueError` for other than texts."""
+        self.heads[0].node.attributes.update(hidden(attributes))
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -70,8 +90,12 @@ class Symbol:
     def __iter__(self: S) -> Iterator[S]:
         return (type(self)([head]) for head in self.heads)
 
-    def __getitem__(self: S, key: int | str) -> S:
-        """One output, by number or by name; raises `IndexError` or `ValueError`."""
+    def __getitem__(self: S, key: int | str | slice) -> S:
+        """Outputs by number, name or slice; raises `IndexError`, `ValueError` or `TypeError`."""
+        if isinstance(key, slice):
+            return type(self)(self.heads[key])
+        if not isinstance(key, (int, str)):
+            raise TypeError(f"outputs have numbers and names, not {key!r}")
         if isinstance(key, str):
             names = self.list_outputs()
             if names.count(key) != 1:
@@ -113,45 +137,15 @@ class Symbol:
             inputs = tuple(_follow(entry, made, replacements) for entry in node.inputs)
             if prefix or inputs != node.inputs:
                 made[node] = Node(
-                    node.op, prefix + node.name, inputs, attributes=node.attributes, shape=node.shape
+                    node.op,
+                    prefix + node.name,
+                    inputs,
+                    attributes=dict(node.attributes),
+                    texts=node.texts,
+                    shape=node.shape,
+                    dtype=node.dtype,
                 )
         return type(self)(_follow(head, made, replacements) for head in self.heads)
-
-    # -- arithmetic: an operator with a symbol or with a number on either side --
-
-    def _binary(self: S, other: Any, operator: str, scalar_operator: str) -> S:
-        if isinstance(other, Symbol):
-            return create(type(self), operator, (self, other))
-        if isinstance(other, Real):
-            return create(type(self), scalar_operator, (self,), scalar=float(other))
-        return NotImplemented
-
-    def __add__(self: S, other: Any) -> S:
-        return self._binary(other, "_Plus", "_PlusScalar")
-
-    def __sub__(self: S, other: Any) -> S:
-        return self._binary(other, "_Minus", "_MinusScalar")
-
-    def __mul__(self: S, other: Any) -> S:
-        return self._binary(other, "_Mul", "_MulScalar")
-
-    def __truediv__(self: S, other: Any) -> S:
-        return self._binary(other, "_Div", "_DivScalar")
-
-    def __rsub__(self: S, other: Any) -> S:
-        return self._binary(other, "_Minus", "_RMinusScalar")
-
-    def __rtruediv__(self: S, other: Any) -> S:
-        return self._binary(other, "_Div", "_RDivScalar")
-
-    def __neg__(self: S) -> S:
-        return self._binary(-1.0, "_Mul", "_MulScalar")
-
-    __radd__ = __add__
-    __rmul__ = __mul__
-
-    def __bool__(self) -> bool:
-        raise TypeError("a Symbol has no truth value: it stands for a computation, not for a number")
 
 
 def _follow(entry: Entry | None, made: Mapping[Node, Node], replacements: Mapping[str, Symbol]) -> Entry:
@@ -165,10 +159,10 @@ def _follow(entry: Entry | None, made: Mapping[Node, Node], replacements: Mappin
 def single_entry(symbol: Any, role: str) -> Entry:
     """The one output of `symbol`.
 
-    Raises `MXNetError` where there are several, `TypeError` for another thing.
+    Raises `MXNetError` where there are several, and for another thing.
     """
     if not isinstance(symbol, Symbol):
-        raise TypeError(f"{role} must be a Symbol, not {type(symbol).__name__}")
+        raise MXNetError(f"{role} must be a Symbol, not {symbol!r}")
     if len(symbol.heads) != 1:
         outputs = ", ".join(symbol.list_outputs())
         raise MXNetError(
@@ -177,55 +171,16 @@ def single_entry(symbol: Any, role: str) -> Entry:
     return symbol.heads[0]
 
 
-def variable(kind: type[S], name: str, attr: dict[str, str] | None = None, shape: Shape = None) -> S:
-    """A free variable.  `shape` holds what is known beforehand; `None` stands for an unknown size."""
-    if not isinstance(name, str):
-        raise TypeError(f"the name of a variable must be a text, not {name!r}")
-    return kind([Entry(Node(None, name, attributes=AttrScope.current(attr), shape=shape), 0)])
+def texts_of(node: Node) -> dict[str, str]:
+    """The operator's attributes as texts: as they were written, or else those that are set."""
+    if node.texts or not isinstance(node.op, Op):
+        return node.texts
+    return {name: node.op.fields[name].text(getattr(node.op, name)) for name in sorted(node.op.given)}
 
 
-def create(
-    kind: type[S],
-    operator: str,
-    positional: tuple[Any, ...] = (),
-    name: str | None = None,
-    attr: dict[str, str] | None = None,
-    **values: Any,
-) -> S:
-    """A symbol of one new operator node.
-
-    Inputs stand by position or by keyword; those that are missing become variables `<name>_<input>`, as do
-    the auxiliary states.  Raises `MXNetError` for an unknown attribute, a bad value, or an input that does
-    not exist.
-    """
-    operation = find(operator)
-    named = {key: values.pop(key) for key in list(values) if isinstance(values[key], Symbol)}
-    if operation.variadic:
-        values.setdefault("num_args", len(positional) or len(named))
-    try:
-        op = operation(**values)
-    except BadValue as bad:
-        raise MXNetError(f"{operator} {name or ''}: {bad.message} ({bad.hint})") from None
-    node_name = NameManager.current().get(name, operator.lower())
-    attributes = AttrScope.current(attr)
-    roles = op.input_names()
-    if len(positional) > len(roles):
-        raise MXNetError(f"{node_name} takes {len(roles)} inputs ({', '.join(roles)}), not {len(positional)}")
-    given = dict(zip(roles, positional))
-    for key, value in named.items():
-        if key not in roles and key not in op.state_names():
-            raise MXNetError(f"{node_name} has no input {key}; {did_you_mean(key, roles)}")
-        if key in given:
-            raise MXNetError(f"{node_name}: input {key} is given twice")
-        given[key] = value
-    inputs = tuple(
-        single_entry(given[role], f"{node_name}: input {role}")
-        if role in given
-        else Entry(Node(None, f"{node_name}_{role}", attributes=attributes), 0)
-        for role in (*roles, *op.state_names())
-    )
-    node = Node(op, node_name, inputs, attributes=attributes)
-    return kind(Entry(node, i) for i in range(op.visible_outputs()))
+def attributes_of(node: Node) -> dict[str, str]:
+    """All attributes of a node as MXNet lists them."""
+    return shown({**texts_of(node), **node.attributes})
 
 
 def group(kind: type[S], symbols: Iterable[Symbol]) -> S:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from netdef.diag import MXNetError
+from netdef.interop.mxnet_params import read_arrays, write_arrays
 from netdef.runtime.context import Context, cpu
 
 
@@ -149,3 +153,33 @@ def ones(shape: Any, ctx: Context | None = None, dtype: Any = np.float32) -> NDA
 def full(shape: Any, val: float, ctx: Context | None = None, dtype: Any = np.float32) -> NDArray:
     context = ctx or cpu()
     return NDArray(context.xp.full(_shape(shape), val, dtype), context)
+
+
+def save(fname: str, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray]) -> None:
+    """Write arrays, a list or a dict of them, in MXNet's binary format; raises `MXNetError`."""
+    if isinstance(data, NDArray):
+        data = [data]
+    arrays: Any
+    if isinstance(data, Mapping):
+        arrays = {name: value.asnumpy() for name, value in data.items()}
+    else:
+        arrays = [value.asnumpy() for value in data]
+    content = write_arrays(arrays)
+    try:
+        Path(fname).write_bytes(content)
+    except OSError as error:
+        raise MXNetError(f"{fname} cannot be written: {error.strerror or error}") from None
+
+
+def load(fname: str) -> list[NDArray] | dict[str, NDArray]:
+    """The arrays of a file in MXNet's binary format: a dict where they have names, else a list.
+
+    Raises `MXNetError` for a file that cannot be read, is cut off or says absurd sizes.
+    """
+    try:
+        content = Path(fname).read_bytes()
+    except OSError as error:
+        raise MXNetError(f"{fname} cannot be read: {error.strerror or error}") from None
+    arrays, names = read_arrays(content, str(fname))
+    wrapped = [NDArray(value) for value in arrays]
+    return dict(zip(names, wrapped)) if names else wrapped

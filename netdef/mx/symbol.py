@@ -6,14 +6,19 @@ Composition from `netdef.graph`, inference and binding added, one function for e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netdef.diag import MXNetError, UsageError, did_you_mean
 from netdef.graph import symbol as graph
+from netdef.graph.attributes import DTYPE_NUMBERS, text_of
+from netdef.graph.create import create, variable
 from netdef.graph.node import Entry
-from netdef.graph.symbol import create, group, variable
+from netdef.graph.symbol import group
+from netdef.interop.mxnet_json import read_symbol, write_symbol
 from netdef.mx.executor import Arrays, Executor, Requests, simple_bind
 from netdef.ops import OPERATORS, find
 from netdef.ops.shapes import Shape, complete
@@ -28,6 +33,70 @@ class Symbol(graph.Symbol):
     """A net, or a part of one, as MXNet's Symbol."""
 
     __slots__ = ()
+    #: numpy leaves `number * symbol` to the symbol
+    __array_ufunc__ = None
+
+    # -- files --
+
+    def tojson(self) -> str:
+        """The JSON text in the layout of MXNet 1.9."""
+        return write_symbol(self)
+
+    def save(self, fname: str) -> None:
+        """Write the JSON text to a file; raises `MXNetError` where it cannot be written."""
+        if not isinstance(fname, str):
+            raise TypeError(f"the file's name must be a text, not {fname!r}")
+        try:
+            Path(fname).write_text(self.tojson(), encoding="utf-8")
+        except OSError as error:
+            raise MXNetError(f"{fname} cannot be written: {error.strerror or error}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return load_json, (self.tojson(),)
+
+    def __copy__(self) -> Symbol:
+        return load_json(self.tojson())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Symbol:
+        return load_json(self.tojson())
+
+    # -- arithmetic: an operator with a symbol or with a number on either side --
+
+    def _binary(self, other: Any, operator: str, scalar_operator: str) -> Symbol:
+        if isinstance(other, Symbol):
+            return create(Symbol, operator, (self, other))
+        if isinstance(other, Real):
+            return create(Symbol, scalar_operator, (self,), scalar=other)
+        raise TypeError(f"a Symbol cannot be combined with {other!r}; give a Symbol or a number")
+
+    def __add__(self, other: Any) -> Symbol:
+        return self._binary(other, "_Plus", "_PlusScalar")
+
+    def __sub__(self, other: Any) -> Symbol:
+        return self._binary(other, "_Minus", "_MinusScalar")
+
+    def __mul__(self, other: Any) -> Symbol:
+        return self._binary(other, "_Mul", "_MulScalar")
+
+    def __truediv__(self, other: Any) -> Symbol:
+        return self._binary(other, "_Div", "_DivScalar")
+
+    def __rsub__(self, other: Any) -> Symbol:
+        return self._binary(other, "_Minus", "_RMinusScalar")
+
+    def __rtruediv__(self, other: Any) -> Symbol:
+        return self._binary(other, "_Div", "_RDivScalar")
+
+    def __neg__(self) -> Symbol:
+        return self._binary(-1.0, "_Mul", "_MulScalar")
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __bool__(self) -> bool:
+        raise TypeError("a Symbol has no truth value: it stands for a computation, not for a bool")
+
+    # -- inference --
 
     def infer_shape(self, *args: Dims | None, **kwargs: Dims) -> tuple[Any, Any, Any]:
         """The shapes of arguments, outputs and auxiliary states, three lists of tuples.
@@ -139,9 +208,40 @@ def _mxnet(shape: Shape) -> Dims:
     return tuple(size or 0 for size in shape) if shape else ()
 
 
-def Variable(name: str, attr: dict[str, str] | None = None, shape: Dims | None = None) -> Symbol:
-    """A free variable; `shape` holds what is known of its shape, 0 for an unknown size."""
-    return variable(Symbol, name, attr, tuple(size or None for size in shape) if shape else None)
+def Variable(
+    name: str,
+    attr: Mapping[str, str] | None = None,
+    shape: Dims | None = None,
+    lr_mult: float | None = None,
+    wd_mult: float | None = None,
+    dtype: Any = None,
+    init: Any = None,
+    **kwargs: str,
+) -> Symbol:
+    """A free variable.
+
+    `shape` holds what is known of its shape, 0 for an unknown size, and `dtype` its numpy type; the
+    multipliers are for its learning rate and weight decay, `init` is its initializer or the JSON text of one.
+    Attributes of your own are written `__x__="text"`; raises `ValueError` for another name.
+    """
+    attributes = dict(attr or {})
+    for key, value in kwargs.items():
+        if not (key.startswith("__") and key.endswith("__")):
+            raise ValueError(f"attribute {key} is not known; attributes of your own are written __{key}__")
+        attributes[key] = str(value)
+    if shape:
+        attributes["__shape__"] = text_of(tuple(shape))
+    for key, number in (("__lr_mult__", lr_mult), ("__wd_mult__", wd_mult)):
+        if number is not None:
+            attributes[key] = str(number)
+    if init is not None:
+        attributes["__init__"] = init if isinstance(init, str) else init.dumps()
+    kind = None if dtype is None else np.dtype(dtype).name
+    if kind is not None:
+        if kind not in DTYPE_NUMBERS:
+            raise ValueError(f"dtype of {name}: {kind} is not known; legal: {', '.join(DTYPE_NUMBERS)}")
+        attributes["__dtype__"] = str(DTYPE_NUMBERS[kind])
+    return variable(Symbol, name, attributes, tuple(size or None for size in shape) if shape else None, kind)
 
 
 var = Variable
@@ -150,6 +250,27 @@ var = Variable
 def Group(symbols: Iterable[Symbol]) -> Symbol:
     """One symbol with the outputs of all."""
     return group(Symbol, symbols)
+
+
+def load_json(json_str: str) -> Symbol:
+    """The symbol that a JSON text of MXNet 0.7 to 1.9 describes; raises `MXNetError`."""
+    if not isinstance(json_str, str):
+        raise TypeError(f"the JSON must be a text, not {json_str!r}")
+    return Symbol(read_symbol(json_str))
+
+
+fromjson = load_json
+
+
+def load(fname: str) -> Symbol:
+    """The symbol in a JSON file of MXNet 0.7 to 1.9; raises `MXNetError`."""
+    if not isinstance(fname, str):
+        raise TypeError(f"the file's name must be a text, not {fname!r}")
+    try:
+        text = Path(fname).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MXNetError(f"{fname} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return Symbol(read_symbol(text, fname))
 
 
 def _function(operator: str) -> Callable[..., Symbol]:

@@ -55,6 +55,8 @@ class Op(Declared):
     inputs: ClassVar[tuple[str, ...]] = ("data",)
     states: ClassVar[tuple[str, ...]] = ()
     outputs: ClassVar[tuple[str, ...]] = ("output",)
+    #: how many outputs MXNet counts in its files, hidden ones included; 0: all of `output_names`
+    counted: ClassVar[int] = 0
     #: how many of the outputs a user sees; the others carry facts from forward to backward
     visible: ClassVar[int] = 1
     #: names of the workspaces that `workspaces` may ask for
@@ -114,6 +116,10 @@ class Op(Declared):
 
     def visible_outputs(self) -> int:
         return self.visible
+
+    def counted_outputs(self) -> int:
+        """How many outputs MXNet counts in `node_row_ptr` of its files."""
+        return self.counted or len(self.output_names())
 
     def shape(self, s: Shapes) -> None:
         """Merge what the attributes say about the shapes, in any direction; raises `ShapeError`."""

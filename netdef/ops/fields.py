@@ -83,9 +83,10 @@ class Field:
     def read(self, text: str) -> Any:
         """The typed value of MXNet's string form of an attribute, such as `"(3, 3)"` or `"True"`."""
         try:
-            return self.parse(ast.literal_eval(text.strip()))
+            value = ast.literal_eval(text.strip())
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            return self.parse(text)
+            value = text
+        return self.parse(value)
 
     def text(self, value: Any) -> str:
         """MXNet's string form of a typed value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered, others, spread
 from netdef.ops.base import Op, Workspace
@@ -37,6 +37,7 @@ class BatchNorm(Op):
 
     inputs = ("data", "gamma", "beta")
     states = ("moving_mean", "moving_var", "moving_factor")
+    initial: ClassVar[dict[str, str]] = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
     outputs = ("output", "mean", "var")
     scratch = ("work", "first", "second", "third")
     work = 5

@@ -57,7 +57,7 @@ def infer_types(
 ) -> tuple[Known, list[Failure]]:
     """The dtypes of every entry, as numpy names; the same algorithm as for shapes."""
     nodes = topological(heads) if nodes is None else nodes
-    known: Known = {Entry(node, 0): given.get(node.name) for node in nodes if node.is_variable}
+    known: Known = {Entry(node, 0): given.get(node.name) or node.dtype for node in nodes if node.is_variable}
     failures = _sweep(nodes, known, lambda op, facts: op.types(facts), Types, lambda dtype: dtype is not None)
     return known, failures
 
