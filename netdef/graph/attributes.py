@@ -37,7 +37,7 @@ def text_of(value: Any) -> str:
 
 
 def hidden(attributes: Mapping[str, Any] | None) -> dict[str, str]:
-    """Attributes as they are kept: `lr_mult` becomes `__lr_mult__`; raises `ValueError` for other than texts."""
+    """Attributes as they are kept, `lr_mult` as `__lr_mult__`; raises `ValueError` for other than texts."""
     kept = {}
     for name, value in (attributes or {}).items():
         if not isinstance(value, str):
