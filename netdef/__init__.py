@@ -18,6 +18,7 @@ _PUBLIC = {
     "nd": ("netdef.mx.ndarray", ""),
     "ndarray": ("netdef.mx.ndarray", ""),
     "name": ("netdef.mx.name", ""),
+    "random": ("netdef.mx.random", ""),
     "Symbol": ("netdef.mx.symbol", "Symbol"),
     "NDArray": ("netdef.mx.ndarray", "NDArray"),
     "Executor": ("netdef.mx.executor", "Executor"),

@@ -1,8 +1,8 @@
 """MXNet's binary lists of arrays (`.params`, `mx.nd.save`), little endian.
 
-u64 0x112, u64 0, u64 count; for each array u32 magic (V1, V2 or V3; anything else is the number of axes of
-the layout before 0.12), storage type (V2, V3), shape, device, dtype, raw data; then u64 number of names (0 for
-a list) and, for each, u64 length and bytes.
+u64 0x112, u64 0, u64 count; for each array u32 magic (V1, V2 or V3; anything else is the number of axes
+of the layout before 0.12), storage type (V2, V3), shape, device, dtype, raw data; then u64 number of names
+(0 for a list) and, for each, u64 length and bytes.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import numpy as np
 from netdef.diag import MXNetError, did_you_mean
 from netdef.graph.symbol import Symbol
 from netdef.mx.ndarray import NDArray, zeros
+from netdef.mx.random import generator
 from netdef.runtime.context import Context
 from netdef.runtime.executor import Executor as Engine
 
@@ -50,6 +51,7 @@ class Executor:
             {name: array.array for name, array in self.grad_dict.items()},
             requests,
             {name: array.array for name, array in self.aux_dict.items()},
+            random=generator(),
         )
 
     @property
