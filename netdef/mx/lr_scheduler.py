@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from netdef.diag import MXNetError
 
@@ -14,8 +15,9 @@ _MODES = ("linear", "constant")
 class LRScheduler:
     """Base of the schedulers, with MXNet's warm-up.
 
-    Before update `warmup_steps` the rate climbs on a line from `warmup_begin_lr` to `base_lr` (mode `linear`),
-    or stays at `warmup_begin_lr` (mode `constant`).  `base_lr` is the rate at present and moves with it.
+    Before update `warmup_steps` the rate climbs on a line from `warmup_begin_lr` to `base_lr` (mode
+    `linear`), or stays at `warmup_begin_lr` (mode `constant`).  `base_lr` is the rate at present and moves
+    with it.
     """
 
     def __init__(
@@ -27,7 +29,9 @@ class LRScheduler:
     ) -> None:
         _whole("warmup_steps", warmup_steps)
         if warmup_begin_lr > base_lr:
-            raise ValueError(f"warmup_begin_lr is {warmup_begin_lr}, more than base_lr {base_lr}; a warm-up rises")
+            raise ValueError(
+                f"warmup_begin_lr is {warmup_begin_lr}, more than base_lr {base_lr}; a warm-up rises"
+            )
         if warmup_steps < 0:
             raise ValueError(f"warmup_steps is {warmup_steps}; it must be positive or 0")
         if warmup_mode not in _MODES:
@@ -105,7 +109,7 @@ class MultiFactorScheduler(LRScheduler):
         super().__init__(base_lr, warmup_steps, warmup_begin_lr, warmup_mode)
         if not isinstance(step, list) or not step:
             raise MXNetError(f"step is {step!r}; give a list of update numbers, one or more")
-        if any(second <= first for first, second in zip(step, step[1:])):
+        if any(second <= first for first, second in pairwise(step)):
             raise ValueError(f"step is {step}; the update numbers must increase")
         if step[0] < 1:
             raise ValueError(f"step is {step}; update numbers begin at 1")

@@ -25,7 +25,9 @@ def get_register_func(base_class: type, nickname: str) -> Callable[..., Any]:
 
     def register(klass: Class, name: str | None = None) -> Class:
         if not isinstance(klass, type) or not issubclass(klass, base_class):
-            raise MXNetError(f"a {nickname} must be a subclass of {base_class.__name__}, which {klass!r} is not")
+            raise MXNetError(
+                f"a {nickname} must be a subclass of {base_class.__name__}, which {klass!r} is not"
+            )
         key = (name or klass.__name__).lower()
         if classes.get(key, klass) is not klass:
             old, new = classes[key], klass
@@ -58,8 +60,8 @@ def get_alias_func(base_class: type, nickname: str) -> Callable[..., Any]:
 def get_create_func(base_class: type, nickname: str) -> Callable[..., Any]:
     """The function that creates an instance.
 
-    It takes a registered name with the arguments of its class, JSON text (`["name", {arguments}]`, or an object
-    with the name under the nickname), such an object as a dict, or an instance, which it returns.
+    It takes a registered name with the arguments of its class, JSON text (`["name", {arguments}]`, or an
+    object with the name under the nickname), such an object as a dict, or an instance, which it returns.
     """
     classes = _REGISTRIES.setdefault(base_class, {})
 

@@ -58,7 +58,7 @@ class Adam(Optimizer):
     def _step(self, turn: Turn) -> None:
         mean, squares = turn.state
         (scratch,) = turn.scratch
-        lr = turn.lr * math.sqrt(1 - self.beta2**turn.count) / (1 - self.beta1**turn.count)
+        lr = turn.lr * math.sqrt(1 - self.beta2**turn.updates) / (1 - self.beta1**turn.updates)
         _average(mean, self.beta1, _rest(self.beta1), turn.gradient, scratch)
         _average_squares(squares, self.beta2, _rest(self.beta2), turn.gradient, scratch)
         np.sqrt(squares, out=scratch)
@@ -70,9 +70,10 @@ class Adam(Optimizer):
 
 @register
 class Adamax(Optimizer):
-    """m = average of g, u = max(beta2 u, |g|); w -= lr / (1 - beta1^t) m / u (Kingma and Ba 2015, section 7.1).
+    """m = average of g, u = max(beta2 u, |g|); w -= lr / (1 - beta1^t) m / u.
 
-    Where all gradients were zero so far, the weight stays (MXNet divides 0 by 0).
+    Kingma and Ba 2015, section 7.1.  Where all gradients were zero so far, the weight stays; MXNet
+    divides 0 by 0.
     """
 
     slots = 2
@@ -92,7 +93,7 @@ class Adamax(Optimizer):
         np.maximum(largest, np.abs(turn.gradient, out=scratch), out=largest)
         np.maximum(largest, float(np.finfo(largest.dtype).tiny), out=scratch)
         np.divide(mean, scratch, out=scratch)
-        scratch *= turn.lr / (1 - self.beta1**turn.count)
+        scratch *= turn.lr / (1 - self.beta1**turn.updates)
         np.subtract(turn.weight, scratch, out=turn.weight)
 
 
@@ -100,7 +101,8 @@ class Adamax(Optimizer):
 class Nadam(Optimizer):
     """Adam with Nesterov momentum, whose strength follows a schedule (Dozat 2016).
 
-    The product of the schedule runs over all calls of `update`, those for other weights included, as in MXNet.
+    The product of the schedule runs over all calls of `update`, those for other weights included, as in
+    MXNet.
     """
 
     slots = 2
@@ -126,14 +128,14 @@ class Nadam(Optimizer):
     def _step(self, turn: Turn) -> None:
         mean, squares = turn.state
         gradient, (scratch,) = turn.gradient, turn.scratch
-        now, following = self._momentum(turn.count), self._momentum(turn.count + 1)
+        now, following = self._momentum(turn.updates), self._momentum(turn.updates + 1)
         self.m_schedule *= now
         _average(mean, self.beta1, 1 - self.beta1, gradient, scratch)
         _average_squares(squares, self.beta2, 1 - self.beta2, gradient, scratch)
         gradient *= (1 - now) / (1 - self.m_schedule)
         np.multiply(mean, following / (1 - self.m_schedule * following), out=scratch)
         gradient += scratch
-        np.multiply(squares, 1 / (1 - self.beta2**turn.count), out=scratch)
+        np.multiply(squares, 1 / (1 - self.beta2**turn.updates), out=scratch)
         np.sqrt(scratch, out=scratch)
         scratch += self.epsilon
         gradient /= scratch
@@ -250,9 +252,8 @@ class RMSProp(Optimizer):
 class Ftrl(Optimizer):
     """Follow the regularised leader, proximal (McMahan and others 2013), with L1 strength `lamda1`.
 
-    z += g0 - (sqrt(n + g0^2) - sqrt n) w / lr; n += g0^2;
-    w = (sign(z) lamda1 - z) / ((beta + sqrt n) / lr + wd) where |z| > lamda1, else 0; g0 has no decay.  A rate
-    of 0 changes nothing (MXNet divides by it).
+    z += g0 - (sqrt(n + g0^2) - sqrt n) w / lr; n += g0^2; w = (sign(z) lamda1 - z) / ((beta + sqrt n) / lr
+    + wd) where |z| > lamda1, else 0; g0 has no decay.  A rate of 0 changes nothing (MXNet divides by it).
     """
 
     slots = 2
@@ -317,10 +318,10 @@ class FTML(Optimizer):
         last, squares, leader = turn.state
         weight, gradient, (now, scratch) = turn.weight, turn.gradient, turn.scratch
         _average_squares(squares, self.beta2, _rest(self.beta2), gradient, scratch)
-        np.multiply(squares, 1 / (1 - float(np.float32(self.beta2)) ** turn.count), out=now)
+        np.multiply(squares, 1 / (1 - float(np.float32(self.beta2)) ** turn.updates), out=now)
         np.sqrt(now, out=now)
         now += self.epsilon
-        now *= (1 - float(np.float32(self.beta1)) ** turn.count) / turn.lr
+        now *= (1 - float(np.float32(self.beta1)) ** turn.updates) / turn.lr
         _average(leader, self.beta1, _rest(self.beta1), gradient, scratch)
         last *= -self.beta1
         last += now
@@ -335,9 +336,9 @@ class FTML(Optimizer):
 class LAMB(Optimizer):
     """Adam's step with a rate for each weight: w -= lr |w| / |s| s (You and others 2020).
 
-    s = m / (sqrt v + epsilon) + wd w, m and v the averages of g0 and g0^2, corrected for their start at zero with
-    `bias_correction`.  |w| is limited to `lower_bound` and `upper_bound` where they are given; where a norm is
-    zero, the rate is lr.
+    s = m / (sqrt v + epsilon) + wd w, m and v the averages of g0 and g0^2, corrected for their start at
+    zero with `bias_correction`.  |w| is limited to `lower_bound` and `upper_bound` where they are given;
+    where a norm is zero, the rate is lr.
     """
 
     slots = 2
@@ -366,8 +367,8 @@ class LAMB(Optimizer):
         _average(mean, self.beta1, _rest(self.beta1), gradient, scratch)
         _average_squares(squares, self.beta2, _rest(self.beta2), gradient, scratch)
         if self.bias_correction:
-            np.multiply(squares, 1 / (1 - float(np.float32(self.beta2)) ** turn.count), out=scratch)
-            np.multiply(mean, 1 / (1 - float(np.float32(self.beta1)) ** turn.count), out=gradient)
+            np.multiply(squares, 1 / (1 - float(np.float32(self.beta2)) ** turn.updates), out=scratch)
+            np.multiply(mean, 1 / (1 - float(np.float32(self.beta1)) ** turn.updates), out=gradient)
             np.sqrt(scratch, out=scratch)
         else:
             np.sqrt(squares, out=scratch)

@@ -29,19 +29,20 @@ class Turn(NamedTuple):
     lr: float
     wd: float
     #: how often this weight was updated, this time included
-    count: int
+    updates: int
     context: Context
 
 
 class Optimizer:
     """Base of the optimizers.  An update works in place and allocates nothing after the first one.
 
-    `rescale_grad` multiplies gradients, which are then clipped to +-`clip_gradient` where that is positive; `wd`
-    is the weight decay.  `lr_scheduler` gives the rate where there is one; a `learning_rate` beside it becomes
-    its `base_lr`.  `param_idx2name` names the indices: only names that end in `_weight` or `_gamma` decay, unless
-    `set_wd_mult` says otherwise.  Attributes `__lr_mult__` and `__wd_mult__` of the variables of `sym` count as
-    multipliers.  Counts begin at `begin_num_update`.  With `multi_precision`, float16 weights are updated through
-    a float32 copy.  `param_dict` has objects with `lr_mult` and `wd_mult` by index.
+    `rescale_grad` multiplies gradients, which are then clipped to +-`clip_gradient` where that is positive;
+    `wd` is the weight decay.  `lr_scheduler` gives the rate where there is one; a `learning_rate` beside it
+    becomes its `base_lr`.  `param_idx2name` names the indices: only names that end in `_weight` or `_gamma`
+    decay, unless `set_wd_mult` says otherwise.  Attributes `__lr_mult__` and `__wd_mult__` of the variables
+    of `sym` count as multipliers.  Counts begin at `begin_num_update`.  With `multi_precision`, float16
+    weights are updated through a float32 copy.  `param_dict` has objects with `lr_mult` and `wd_mult` by
+    index.
 
     An optimizer of your own overrides `create_state` and `update` (which calls `_update_count`, `_get_lr` and
     `_get_wd`), and `register` makes it known to `create`.
@@ -76,8 +77,8 @@ class Optimizer:
             raise MXNetError(f"param_idx2name is {param_idx2name!r}; it must be a dict from index to name")
         self.lr: Any = 0.01 if learning_rate is None and lr_scheduler is None else learning_rate
         if lr_scheduler is not None and learning_rate is not None and lr_scheduler.base_lr != learning_rate:
-            told = f"learning_rate {learning_rate} takes the place of the scheduler's base_lr {lr_scheduler.base_lr}"
-            warnings.warn(told, stacklevel=3)
+            told = f"takes the place of the scheduler's base_lr {lr_scheduler.base_lr}"
+            warnings.warn(f"learning_rate {learning_rate} {told}", stacklevel=3)
             lr_scheduler.base_lr = learning_rate
         self.lr_scheduler = lr_scheduler
         self.rescale_grad, self.wd, self.clip_gradient = rescale_grad, wd, clip_gradient
@@ -104,8 +105,11 @@ class Optimizer:
         name = klass.__name__.lower()
         if name in Optimizer.opt_registry:
             old = Optimizer.opt_registry[name]
-            told = f"the optimizer {name} is {klass.__module__}.{klass.__name__} from now on, not {old.__module__}.{old.__name__}"
-            warnings.warn(told, stacklevel=2)
+            warnings.warn(
+                f"the optimizer {name} is {klass.__module__}.{klass.__name__} from now on, "
+                f"not {old.__module__}.{old.__name__}",
+                stacklevel=2,
+            )
         Optimizer.opt_registry[name] = klass
         return klass
 
@@ -131,7 +135,7 @@ class Optimizer:
         self.lr = lr
 
     def set_lr_mult(self, args_lr_mult: Mapping[Any, float]) -> None:
-        """Multipliers of the rate by index or name, on top of the `__lr_mult__` of variables; others get 1."""
+        """Multipliers of the rate by index or name, above the `__lr_mult__` of variables; else 1."""
         self.lr_mult = {**self._declared("__lr_mult__"), **args_lr_mult}
 
     def set_wd_mult(self, args_wd_mult: Mapping[Any, float]) -> None:
@@ -154,7 +158,7 @@ class Optimizer:
         return {name: float(value) for name, value in given.items() if value is not None}
 
     def _multipliers(self, indices: Iterable[Any], kind: str) -> list[float]:
-        """The `lr_mult` or `wd_mult` of each index: of its parameter, its index or its name, in this order."""
+        """The `lr_mult` or `wd_mult` of each index: of its parameter, or by index, or by name."""
         table, found = getattr(self, kind), []
         for index in indices:
             if index in self.param_dict:
@@ -197,11 +201,11 @@ class Optimizer:
         return arrays if self.slots > 1 else arrays[0] if arrays else None
 
     def create_state_multi_precision(self, index: Any, weight: NDArray) -> Any:
-        """As `create_state`; with `multi_precision`, the float32 copy of a float16 weight beside its state."""
+        """As `create_state`; with `multi_precision` also the float32 copy of a float16 weight."""
         if weight.dtype != np.float16:
             return self.create_state(index, weight)
         if not self.multi_precision:
-            told = "updates in float16 lose small steps; multi_precision=True keeps a float32 copy of the weights"
+            told = "updates in float16 lose small steps; multi_precision=True keeps float32 copies of weights"
             warnings.warn(told, stacklevel=2)
             return self.create_state(index, weight)
         master = array(weight, weight.context, np.float32)
@@ -248,7 +252,7 @@ class Optimizer:
         if not self.multi_precision or first.dtype != np.float16:
             self.update(index, weight, grad, state)
             return
-        indices, weights, grads, states = _lists(index, weight, grad, state)
+        _, weights, grads, states = _lists(index, weight, grad, state)
         masters = [pair[self._master] for pair in states]
         wide = [array(each, each.context, np.float32) for each in grads]
         inner = [pair[1 - self._master] for pair in states]
@@ -273,16 +277,16 @@ class Optimizer:
         kind, shape = weight.dtype, weight.shape
         if grad.shape != shape or grad.dtype != kind:
             raise MXNetError(
-                f"the gradient of weight {index} is {np.dtype(grad.dtype)} of shape {grad.shape}; it must be like "
-                f"the weight, {np.dtype(kind)} of shape {shape}"
+                f"the gradient of weight {index} is {np.dtype(grad.dtype)} of shape {grad.shape}; it must be "
+                f"like the weight, {np.dtype(kind)} of shape {shape}"
             )
         listed = () if state is None else state if isinstance(state, (list, tuple)) else (state,)
         arrays = tuple(each.array for each in listed if isinstance(each, NDArray))
         if len(arrays) != self.slots or any(each.shape != shape for each in arrays):
             told = ", ".join(str(each.shape) for each in arrays) or "none"
             raise MXNetError(
-                f"the state of weight {index} holds arrays of shape {told}; {type(self).__name__} needs {self.slots} "
-                f"of shape {shape}: make it with create_state"
+                f"the state of weight {index} holds arrays of shape {told}; {type(self).__name__} needs "
+                f"{self.slots} of shape {shape}: make it with create_state"
             )
         return arrays
 

@@ -1,4 +1,7 @@
-"""Optimizers that follow the gradient, with or without momentum; g is the gradient with decay, lr the rate."""
+"""Optimizers that follow the gradient, with or without momentum.
+
+g is the gradient with decay, lr the rate.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class SGD(_Momentum):
 
 
 @register
-class ccSGD(SGD):  # noqa: N801
+class ccSGD(SGD):
     """Another name of SGD."""
 
 
@@ -106,9 +109,9 @@ class NAG(_Momentum):
 class LARS(_Momentum):
     """SGD whose rate is lr eta |w| / (|g0| + wd |w| + eps) for each weight (You, Gitman and Ginsburg 2017).
 
-    g0 is the gradient without clipping and decay.  Parameters whose names end in `gamma`, `beta` or `bias` keep
-    lr, and so does one where w or g0 is zero.  With `momentum_correction` the momentum is multiplied by new
-    lr / old lr in the first call of `update` after the rate changed.  Only names in `_weight` decay.
+    g0 is the gradient without clipping and decay.  Parameters whose names end in `gamma`, `beta` or `bias`
+    keep lr, and so does one where w or g0 is zero.  With `momentum_correction` the momentum is multiplied
+    by new lr / old lr in the first call of `update` after the rate changed.  Only names in `_weight` decay.
     """
 
     def __init__(
@@ -157,9 +160,9 @@ class LARS(_Momentum):
 class LBSGD(_Momentum):
     """SGD for large batches: `batch_scale` gradients are averaged into one update, whose rate is scaled.
 
-    The factor grows over `warmup_epochs` from 1 to `batch_scale` with `warmup_strategy` `linear`, `power2` or
-    `sqrt`, and stays 1 under any other name but `lars`: then it is sqrt(|w|^2 / (|g|^2 + wd |w|^2)), from 0.01
-    to 100.  `num_epochs` is for information.
+    The factor grows over `warmup_epochs` from 1 to `batch_scale` with `warmup_strategy` `linear`, `power2`
+    or `sqrt`, and stays 1 under any other name but `lars`: then it is sqrt(|w|^2 / (|g|^2 + wd |w|^2)),
+    from 0.01 to 100.  `num_epochs` is for information.
     """
 
     _strategies = {"linear": lambda part: part, "power2": lambda part: part * part, "sqrt": math.sqrt}
@@ -324,7 +327,7 @@ class Signum(Optimizer):
 
 @register
 class Test(Optimizer):
-    """w += rescale_grad gradient, and the state is a copy of the weight: for tests of what calls optimizers."""
+    """w += rescale_grad gradient; the state is a copy of the weight.  For tests of what calls optimizers."""
 
     slots = 1
 

@@ -111,16 +111,16 @@ class Updater:
     def set_states(self, states: bytes) -> None:
         """Take over what `get_states` gave.
 
-        Attributes of the optimizer that were saved, too, go into this updater's optimizer, which must be of the
-        same class.  Raises `MXNetError` for anything that `get_states` of netdef did not write, MXNet's pickles
-        among them: they are never unpickled.
+        Attributes of the optimizer that were saved, too, go into this updater's optimizer, which must be of
+        the same class.  Raises `MXNetError` for anything that `get_states` of netdef did not write, MXNet's
+        pickles among them: they are never unpickled.
         """
         if not isinstance(states, (bytes, bytearray)):
             raise MXNetError(f"states are bytes, as get_states gives them, not {type(states).__name__}")
         if states[:1] == b"\x80":
             raise MXNetError(
-                "these states are a pickle, as MXNet writes them; netdef does not unpickle files, since that runs "
-                "what they say. Load the weights alone, and let the states build up again"
+                "these states are a pickle, as MXNet writes them; netdef does not unpickle files, since "
+                "that runs what they say. Load the weights alone, and let the states build up again"
             )
         try:
             loaded, attributes = _read(bytes(states))
@@ -167,7 +167,9 @@ def _restore(thing: Any, saved: dict[str, Any]) -> None:
     """Put saved attributes into an optimizer or scheduler of the same class."""
     if thing is None or type(thing).__name__ != saved.get("class"):
         found = "none" if thing is None else type(thing).__name__
-        raise MXNetError(f"the states were saved with {saved.get('class')}, but here is {found}; create the same")
+        raise MXNetError(
+            f"the states were saved with {saved.get('class')}, but here is {found}; create the same"
+        )
     attributes = dict(saved["attributes"])
     if isinstance(attributes.get("lr_scheduler"), dict):
         _restore(thing.lr_scheduler, attributes.pop("lr_scheduler"))
