@@ -22,9 +22,10 @@ class To(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """The other side implies this value; any other value cannot be said."""
+    """The other side implies this value; those in `also` mean the same, and no other can be said."""
 
     value: Any
+    also: tuple[Any, ...] = ()
 
 
 class Lost(NamedTuple):
@@ -59,7 +60,7 @@ class As:
                     foreign[rule.name] = rule.values[value]
                 else:
                     lost.append(name)
-            elif isinstance(rule, Fixed) and value != rule.value:
+            elif isinstance(rule, Fixed) and value not in (rule.value, *rule.also):
                 lost.append(name)
         return foreign, lost
 

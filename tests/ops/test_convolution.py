@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdef.ops import convolution
+from netdef.ops import im2col
 from netdef.ops.base import kernel_arguments
 from netdef.ops.convolution import Convolution
 from netdef.ops.shapes import ShapeError, Shapes
@@ -87,10 +87,10 @@ def test_sums_of_products(case, layout, kernels):
 @pytest.mark.parametrize("block", [1, 200, 10**6])
 def test_pieces_of_any_size(block, kernels, monkeypatch):
     """Slabs and blocks that do not divide the batch and the rows evenly, single images and rows included."""
-    monkeypatch.setattr(convolution, "BLOCK", block)
-    monkeypatch.setattr(convolution, "SLAB", 1)
-    monkeypatch.setattr(convolution, "FEW", 2)
-    monkeypatch.setattr(convolution, "MANY", 2)
+    monkeypatch.setattr(im2col, "BLOCK", block)
+    monkeypatch.setattr(im2col, "SLAB", 1)
+    monkeypatch.setattr(im2col, "FEW", 2)
+    monkeypatch.setattr(im2col, "MANY", 2)
     op = Convolution(kernel=(3, 3), pad=(1, 1), num_filter=4, num_group=2)
 
     check(kernels(op, {"data": (5, 2, 7, 4)}), (1, 1), (1, 1), (1, 1), 2)
