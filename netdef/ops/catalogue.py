@@ -7,6 +7,7 @@ An operator that is not listed does not exist, whatever is imported; a test comp
 FAMILIES = {
     "activation": "Activation LeakyReLU softmax",
     "convolution": "Convolution Convolution_v1",
+    "deconvolution": "Deconvolution",
     "dense": "FullyConnected",
     "elementwise": """
         BlockGrad stop_gradient _copy identity elemwise_div _div _Div _div_scalar _DivScalar

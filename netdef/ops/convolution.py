@@ -67,7 +67,8 @@ class Convolving(Op, abstract=True):
         return filters
 
 
-_ONNX: dict[str, To | Fixed | Lost | str] = {
+#: what both say alike in ONNX
+ONNX: dict[str, To | Fixed | Lost | str] = {
     "kernel": "kernel_shape",
     "stride": "strides",
     "dilate": "dilations",
@@ -95,7 +96,7 @@ class Convolution(Convolving):
     axis = Int(1, "axis of the channels, seen with the channels second; negative counts from the end")
 
     names = ("Convolution", "Convolution_v1")
-    onnx = (As("Conv", axis=Fixed(1), **_ONNX),)
+    onnx = (As("Conv", axis=Fixed(1), **ONNX),)
     examples = (
         ({"kernel": (3, 3), "num_filter": 4}, {"data": (2, 3, 5, 6)}),
         (

@@ -180,6 +180,46 @@ def gradients(
         xp.copyto(by_group, xp.moveaxis(total.reshape(sizes.groups, *dweight.shape[1:], -1), -1, 1))
 
 
+def spread(
+    xp: Any,
+    sizes: Im2Col,
+    data: Any,
+    weight: Any,
+    bias: Any,
+    output: Any,
+    image: Any,
+    columns: Any,
+    product: Any,
+) -> None:
+    """Deconvolution: data (batch, filters, O...) -> output (batch, channels, S...), plus bias (channels,)."""
+    spaces = image, image, columns, product, None, None
+    gradients(xp, sizes, data, None, weight, output, None, *spaces)
+    if bias is not None:
+        xp.add(output, sizes.by_channel(bias, 0), out=output)
+
+
+def spread_gradients(
+    xp: Any,
+    sizes: Im2Col,
+    doutput: Any,
+    data: Any,
+    weight: Any,
+    ddata: Any,
+    dweight: Any,
+    image: Any,
+    columns: Any,
+    product: Any,
+    share: Any,
+    total: Any,
+) -> None:
+    """The gradients of `spread`."""
+    if ddata is not None:
+        correlate(xp, sizes, doutput, weight, None, ddata, image, columns, product)
+    if dweight is not None:
+        spaces = image, image, columns, product, share, total
+        gradients(xp, sizes, data, doutput, None, None, dweight, *spaces)
+
+
 def _forward_pointwise(xp: Any, sizes: Im2Col, data: Any, matrix: Any, bias: Any, output: Any) -> None:
     """One product for each image and group, with nothing copied."""
     flat = sizes.grouped(output)

@@ -136,7 +136,7 @@ class Windows(NamedTuple):
 
     def sizes(self, counts: Sizes) -> tuple[int | None, ...]:
         """The input's spatial sizes where those of the output determine them: at stride 1, rule `valid`."""
-        each = zip(counts, self.stride, self.pad, self._reaches())
+        each = zip(counts, self.stride, self.pad, self.reaches())
         sizes = [
             None if windows is None or stride > 1 or self.rule != "valid" else windows - 1 + reach - 2 * pad
             for windows, stride, pad, reach in each
@@ -155,12 +155,12 @@ class Windows(NamedTuple):
                 kind="pad-not-smaller-than-kernel",
             )
 
-    def _reaches(self) -> list[int]:
+    def reaches(self) -> list[int]:
         """How many elements a window spans along each axis."""
         return [dilate * (kernel - 1) + 1 for kernel, dilate in zip(self.kernel, self.dilate)]
 
     def _too_large(self, sizes: Sizes) -> ShapeError:
-        reaches = self._reaches()
+        reaches = self.reaches()
         kernel = f"kernel {show(self.kernel)}"
         if any(step > 1 for step in self.dilate):
             kernel += f" with dilation {show(self.dilate)} spans {show(tuple(reaches))} and"
@@ -195,15 +195,16 @@ def windows(
     where there are too few or too many.
     """
     return Windows(
-        _for_each_axis("kernel", kernel, rank, None),
-        _for_each_axis("stride", stride, rank, 1),
-        _for_each_axis("pad", pad, rank, 0),
-        _for_each_axis("dilate", dilate, rank, 1),
+        for_each_axis("kernel", kernel, rank, None),
+        for_each_axis("stride", stride, rank, 1),
+        for_each_axis("pad", pad, rank, 0),
+        for_each_axis("dilate", dilate, rank, 1),
         rule,
     )
 
 
-def _for_each_axis(name: str, numbers: Full, rank: int, default: int | None) -> Full:
+def for_each_axis(name: str, numbers: Full, rank: int, default: int | None) -> Full:
+    """An attribute as one number for each of `rank` spatial axes; raises `ShapeError` where it is neither."""
     if len(numbers) == rank:
         return numbers
     if len(numbers) == 1:
