@@ -18,7 +18,8 @@ FAMILIES = {
     "loss": "Accuracy SoftmaxOutput Softmax SoftmaxWithLoss",
     "lrn": "LRN",
     "normalization": "BatchNorm Scale",
-    "pooling": "Pooling Pooling_v1",
+    "pooling": "Pooling",
+    "pooling_v1": "Pooling_v1",
     "regularization": "Dropout",
     "structure": "Concat Flatten Reinterpret",
 }

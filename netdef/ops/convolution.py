@@ -153,7 +153,7 @@ class Convolution(Convolving):
         return im2col.Im2Col(math.prod(data[:at]), data[at], self.num_filter, self.num_group, axes)
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))  # type: ignore[arg-type]
+        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
         needed = im2col.SCRATCH if backward else ("image", "columns", "product")
         return {**sizes.workspaces(*needed), **self._kept(s)}
 

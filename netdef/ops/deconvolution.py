@@ -155,7 +155,7 @@ class Deconvolution(Convolving):
         return im2col.Im2Col(data[0], self.num_filter, data[1], self.num_group, axes)
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))  # type: ignore[arg-type]
+        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
         needed = ("image", "columns", "product", *(("share", "total") if backward else ()))
         return {**sizes.workspaces(*needed), **self._kept(s)}
 

@@ -6,10 +6,10 @@ way, as a view.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 from netdef.ops.fields import Enum
-from netdef.ops.shapes import Shape, ShapeError, Shapes, show
+from netdef.ops.shapes import Full, Shape, ShapeError, Shapes, show
 
 
 class Layout(Enum):
@@ -24,11 +24,19 @@ def channels_last(layout: str | None) -> bool:
     return layout is not None and layout.endswith("C")
 
 
+@overload
+def inwards(layout: str | None, shape: Full) -> Full: ...
+@overload
+def inwards(layout: str | None, shape: Shape) -> Shape: ...
 def inwards(layout: str | None, shape: Shape) -> Shape:
     """The shape of a tensor, seen with its channels second."""
     return (shape[0], shape[-1], *shape[1:-1]) if shape and channels_last(layout) else shape
 
 
+@overload
+def outwards(layout: str | None, shape: Full) -> Full: ...
+@overload
+def outwards(layout: str | None, shape: Shape) -> Shape: ...
 def outwards(layout: str | None, shape: Shape) -> Shape:
     """The shape that a tensor has whose shape with the channels second is this."""
     return (shape[0], *shape[2:], shape[1]) if shape and channels_last(layout) else shape

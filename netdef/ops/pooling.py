@@ -5,15 +5,25 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops import windows
+from netdef.ops import layouts, windows
 from netdef.ops.base import Op, Workspace
-from netdef.ops.fields import Bool, Dims, Enum
+from netdef.ops.fields import Bool, Dims, Enum, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
 
 _Rules = dict[str, To | Fixed | Lost | str]
-_PLAIN: _Rules = {"kernel": "kernel_shape", "stride": "strides", "pad": "pads", "global_pool": Fixed(False)}
-_ROUNDING = To("ceil_mode", {"valid": 0, "clip": 1}, absent="valid")
+_ALWAYS: _Rules = {
+    "layout": Fixed(None, ("NCW", "NCHW", "NCDHW")),
+    "cudnn_off": Lost("advice for MXNet's backends"),
+}
+_PLAIN: _Rules = {
+    "kernel": "kernel_shape",
+    "stride": "strides",
+    "pad": "pads",
+    "global_pool": Fixed(False),
+    "pooling_convention": To("ceil_mode", {"valid": 0, "clip": 1}, absent="valid"),
+    **_ALWAYS,
+}
 _WHOLE = Lost("the window is the whole map")
 _GLOBAL: _Rules = {
     "kernel": _WHOLE,
@@ -22,15 +32,67 @@ _GLOBAL: _Rules = {
     "pooling_convention": _WHOLE,
     "count_include_pad": _WHOLE,
     "global_pool": Fixed(True),
+    **_ALWAYS,
 }
+_NOT_LP = Lost("only lp has a power")
+#: ONNX takes absolute values first, which only an even power does not notice
+_POWER = To("p", {2: 2}, absent=2)
 
 
-class Pooling(Op):
+class Windowed(Op, abstract=True):
+    """What both kinds of pooling share: windows over the maps of data (N, C, S...)."""
+
+    kernel = Dims(
+        (), "size of the windows: one number, or one for each spatial axis; not for `global_pool`", min=1
+    )
+    stride = Dims((), "step between windows; default 1", min=1)
+    pad = Dims((), "padding on both sides; default 0", min=0)
+    pooling_convention = Enum("valid", "full", default="valid", help="what becomes of a last, partial window")
+    global_pool = Bool(False, "one window over each whole map; kernel, stride and pad are ignored")
+
+    def _windows(self, rank: int) -> windows.Windows:
+        return windows.windows(rank, self.kernel, self.stride, self.pad, rule=self.pooling_convention)
+
+    def _axes(self, data: Full) -> tuple[windows.Axis, ...]:
+        """The windows on data with its channels second."""
+        sizes = data[2:]
+        tiling = windows.windows(len(sizes), sizes) if self.global_pool else self._windows(len(sizes))
+        return tiling.on(sizes)
+
+    def _counts(self, data: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The shape of the output for data with its channels second."""
+        sizes = data[2:]
+        if not self.global_pool:
+            return (*data[:2], *self._windows(len(sizes)).counts(sizes))
+        if 0 in sizes:
+            raise ShapeError(f"data is {show(data)}, and there is nothing to pool", tensor="data")
+        return (*data[:2], *(1 for _ in sizes))
+
+    def types(self, t: Shapes) -> None:
+        t.floating("data", "output")  # type: ignore[attr-defined]
+        t.same("data", "output")
+
+    def flops(self, s: Shapes) -> int:
+        data = s.full("data")
+        if self.global_pool:
+            return math.prod(data)
+        return math.prod(s.full("output")) * math.prod(self._windows(len(data) - 2).kernel)
+
+
+class _Counted(Bool):
+    """True or false; MXNet's None stands for true."""
+
+    def parse_one(self, value: Any) -> bool:
+        return value in (None, "None") or super().parse_one(value)
+
+
+class Pooling(Windowed):
     """Reduce every window of every channel to one number.
 
-    data (N, C, S...) -> output (N, C, O...), with O from `windows.count` and any number of spatial axes.
-    `kernel`, `stride` (default 1) and `pad` (default 0, less than the kernel) are one number, or one for each
-    spatial axis.  MXNet's Pooling, with Caffe's rule for sizes added as `clip`.
+    data (N, C, S...) -> output (N, C, O...), with O from `windows.count` and any number of spatial axes;
+    (N, S..., C) -> (N, O..., C) with a `layout` that has the channels last.  `kernel`, `stride` (default 1)
+    and `pad` (default 0, less than the kernel) are one number, or one for each spatial axis.  MXNet's
+    Pooling, with Caffe's rule for sizes added as `clip`.
 
     * max: padding never wins.  Of tied maxima the first in row-major order gets the whole gradient.  A window
       with a NaN gives NaN and passes no gradient; one without elements, or with nothing but -inf, gives the
@@ -38,40 +100,40 @@ class Pooling(Op):
     * avg: divides by the window's size, less what reaches beyond the padded input; `count_include_pad` says
       whether padding counts.  A window without elements gives 0.
     * sum: padding counts as 0.
+    * lp: the root of degree `p_value` of the sum of as many powers of the elements (not of their absolute
+      values, as in MXNet); 1 is sum.  Where it is 0 no gradient passes.  Sermanet et al. 2012.
     """
 
-    kernel = Dims(
-        (), "size of the windows: one number, or one for each spatial axis; not for `global_pool`", min=1
-    )
-    stride = Dims((), "step between windows; default 1", min=1)
-    pad = Dims((), "padding on both sides; default 0", min=0)
-    pool_type = Enum("max", "avg", "sum", default="max", help="what a window is reduced to")
+    pool_type = Enum("max", "avg", "sum", "lp", default="max", help="what a window is reduced to")
     pooling_convention = Enum(
         "valid", "full", "clip", "same", default="valid", help="what becomes of a last, partial window"
     )
-    global_pool = Bool(False, "one window over each whole map; kernel, stride and pad are ignored")
-    count_include_pad = Bool(True, "whether avg counts the padding")
+    count_include_pad = _Counted(True, "whether avg counts the padding")
+    p_value = Int(None, "the power of lp: 1, 2 or 3")
+    layout = layouts.Layout()
+    cudnn_off = Hint()
 
-    outputs = ("output", "winner")
-    scratch = ("partial", "padded", "mask", "taken", "share", "lengths")
-    names = ("Pooling", "Pooling_v1")
+    outputs = ("output", "winner", "slope", "factor")
+    scratch = ("partial", "padded", "mask", "taken", "share", "lengths", "power")
     onnx = (
-        As("GlobalMaxPool", pool_type=Fixed("max"), **_GLOBAL),
-        As("GlobalAveragePool", pool_type=Fixed("avg"), **_GLOBAL),
+        As("GlobalMaxPool", pool_type=Fixed("max"), p_value=_NOT_LP, **_GLOBAL),
+        As("GlobalAveragePool", pool_type=Fixed("avg"), p_value=_NOT_LP, **_GLOBAL),
         As(
             "MaxPool",
             pool_type=Fixed("max"),
-            pooling_convention=_ROUNDING,
             count_include_pad=Lost("padding never wins a maximum"),
+            p_value=_NOT_LP,
             **_PLAIN,
         ),
         As(
             "AveragePool",
             pool_type=Fixed("avg"),
-            pooling_convention=_ROUNDING,
             count_include_pad=To("count_include_pad", {True: 1, False: 0}, absent=False),
+            p_value=_NOT_LP,
             **_PLAIN,
         ),
+        As("GlobalLpPool", pool_type=Fixed("lp"), p_value=_POWER, **_GLOBAL),
+        As("LpPool", pool_type=Fixed("lp"), p_value=_POWER, count_include_pad=Lost("padding is 0"), **_PLAIN),
     )
     examples = (
         ({"kernel": (2, 2), "stride": (2, 2)}, {"data": (2, 3, 4, 6)}),
@@ -95,49 +157,59 @@ class Pooling(Op):
         ),
         ({"global_pool": True}, {"data": (2, 2, 3, 4)}),
         ({"global_pool": True, "pool_type": "avg"}, {"data": (2, 2, 3, 4)}),
+        (
+            {"kernel": 2, "pool_type": "lp", "p_value": 2, "pad": 1, "pooling_convention": "full"},
+            {"data": (2, 2, 3, 4)},
+        ),
+        ({"kernel": 2, "stride": 2, "pool_type": "lp", "p_value": 3}, {"data": (2, 2, 5)}),
+        ({"kernel": 2, "pool_type": "lp", "p_value": 1}, {"data": (2, 2, 5)}),
+        ({"kernel": (2, 3), "pad": (1, 1), "layout": "NHWC"}, {"data": (2, 3, 4, 2)}),
+        ({"kernel": (2,), "pool_type": "lp", "p_value": 2, "layout": "NWC"}, {"data": (2, 3, 2)}),
+        ({"global_pool": True, "pool_type": "avg", "layout": "NDHWC"}, {"data": (2, 2, 3, 2, 2)}),
     )
 
+    @property
+    def _powers(self) -> bool:
+        """Whether a window is more than a maximum or a sum."""
+        return self.pool_type == "lp" and self.p_value != 1
+
     def output_names(self) -> tuple[str, ...]:
-        return self.outputs if self.pool_type == "max" else self.outputs[:1]
+        if self._powers:
+            return ("output", "slope", "factor")
+        return self.outputs[:2] if self.pool_type == "max" else self.outputs[:1]
 
     # -- shapes ----------------------------------------------------------------------------------------------
 
     def shape(self, s: Shapes) -> None:
-        data = s.rank("data", 3, "(batch, channels, spatial axes...)")
+        if self.pool_type == "lp" and self.p_value not in (1, 2, 3):
+            given = "missing" if self.p_value is None else self.p_value
+            raise ShapeError(f"p_value is {given}", attribute="p_value", hint="1, 2 or 3 for lp")
+        layout = self.layout
+        s.rank("data", 3, "(batch, channels, spatial axes...)")
+        layouts.require_rank(s, layout)
+        s.same(*(name for name in ("data", "slope") if name in s))
+        data = layouts.inwards(layout, s["data"])
         if data is None:
             return
-        sizes = data[2:]
-        if self.global_pool:
-            counts: tuple[int | None, ...] = (1,) * len(sizes)
-            if 0 in sizes:
-                raise ShapeError(f"data is {show(data)}, and there is nothing to pool", tensor="data")
-        else:
-            tiling = self._windows(len(sizes))
-            tiling.require_small_pad()
-            counts = tiling.counts(sizes)
-        for name in self.output_names():
-            s.merge(
-                name, (*data[:2], *counts), f"data is {show(data)} and pooled to {show((*data[:2], *counts))}"
-            )
-        output = s["output"] or ()
-        s.merge("data", (*output[:2], *data[2:]), f"output is {show(output)}")
+        if not self.global_pool:
+            self._windows(len(data) - 2).require_small_pad()
+        counts = layouts.outwards(layout, self._counts(data))
+        for name in ("output", "winner", "factor"):
+            s.merge(name, counts, f"data is {show(s['data'])} and pooled to {show(counts)}")
+        output = layouts.inwards(layout, s["output"]) or ()
+        below = (*output[:2], *data[2:])
+        s.merge("data", layouts.outwards(layout, below), f"output is {show(s['output'])}")
 
     def types(self, t: Shapes) -> None:
-        t.same("data", "output")
+        super().types(t)
+        for name in ("slope", "factor"):
+            t.merge(name, t["data"])
         # Tap numbers fit into bytes where the attributes alone show that a window is small.
         small = not self.global_pool and len(self.kernel) > 1 and math.prod(self.kernel) < 256
         t.merge("winner", "uint8" if small else "int32")  # type: ignore[arg-type]
 
-    def _windows(self, rank: int) -> windows.Windows:
-        return windows.windows(rank, self.kernel, self.stride, self.pad, rule=self.pooling_convention)
-
-    def _axes(self, data: Full) -> tuple[windows.Axis, ...]:
-        sizes = data[2:]
-        tiling = windows.windows(len(sizes), sizes) if self.global_pool else self._windows(len(sizes))
-        return tiling.on(sizes)
-
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        data, output = s.full("data"), s.full("output")
+        data, output = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "output"))
         axes = self._axes(data)
         partial = Workspace((sum(math.prod(shape) for shape in windows.between(axes, data, 2)),))
         if self.pool_type == "max":
@@ -150,14 +222,14 @@ class Pooling(Op):
                 else {"taken": Workspace(output, "bool"), "partial": partial}
             )
             return {**needed, **more}
-        if self.pool_type == "sum":
-            return {"partial": partial}
-        needed = {"partial": partial, "lengths": Workspace(output[2:])}
-        return {**needed, "share": Workspace(output)} if backward else needed
-
-    def flops(self, s: Shapes) -> int:
-        taps = math.prod(axis.kernel for axis in self._axes(s.full("data")))
-        return math.prod(s.full("output")) * taps
+        needed = {"partial": partial}
+        if self.pool_type == "avg":
+            needed["lengths"] = Workspace(output[2:])
+        if self._powers and not backward:
+            needed.update(power=Workspace(data), mask=Workspace(output, "bool"))
+        if backward and (self.pool_type == "avg" or self._powers):
+            needed["share"] = Workspace(output)
+        return needed
 
     # -- kernels ---------------------------------------------------------------------------------------------
 
@@ -167,28 +239,68 @@ class Pooling(Op):
         data: Any,
         output: Any,
         winner: Any,
+        slope: Any,
+        factor: Any,
         partial: Any,
         padded: Any,
         mask: Any,
         taken: Any,
         lengths: Any,
+        power: Any,
     ) -> None:
+        arrays = (data, output, winner, slope, factor)
+        data, output, winner, slope, factor = (self._seen(xp, array) for array in arrays)
         axes = self._axes(data.shape)
-        if self.pool_type != "max":
-            windows.reduce(xp, xp.add, 0, data, axes, 2, output, partial)
-            if self.pool_type == "avg":
-                windows.fill_with_lengths(axes, self.count_include_pad, lengths)
-                xp.divide(output, lengths, out=output)
+        if self.pool_type == "max":
+            lowest = float(xp.finfo(data.dtype).min)
+            windows.reduce(xp, xp.maximum, lowest, data, axes, 2, output, partial)
+            if winner is not None:
+                self._find(xp, data, output, winner, padded, mask, taken, axes, lowest)
             return
-        lowest = float(xp.finfo(data.dtype).min)
-        windows.reduce(xp, xp.maximum, lowest, data, axes, 2, output, partial)
-        if winner is None:
-            return
+        if self._powers:
+            self._raise(xp, data, slope, power)
+            data = power
+        windows.reduce(xp, xp.add, 0, data, axes, 2, output, partial)
+        if self.pool_type == "avg":
+            windows.fill_with_lengths(axes, self.count_include_pad, lengths)
+            xp.divide(output, lengths, out=output)
+        elif self._powers:
+            (xp.sqrt if self.p_value == 2 else xp.cbrt)(output, out=output)
+            if factor is not None:
+                xp.power(output, self.p_value - 1, out=factor)
+                xp.not_equal(factor, 0, out=mask)
+                xp.divide(1, factor, out=factor, where=mask)
+
+    def _seen(self, xp: Any, array: Any) -> Any:
+        """An array with its channels second, whatever the layout."""
+        return None if array is None else layouts.seen(xp, self.layout, array)
+
+    def _raise(self, xp: Any, data: Any, slope: Any, power: Any) -> None:
+        """power = data ** p; slope = data ** (p - 1), the part of the gradient that is each element's own."""
+        xp.copyto(power, data)
+        if self.p_value == 3:
+            xp.multiply(power, data, out=power)
+        if slope is not None:
+            xp.copyto(slope, power)
+        xp.multiply(power, data, out=power)
+
+    def _find(
+        self,
+        xp: Any,
+        data: Any,
+        output: Any,
+        winner: Any,
+        padded: Any,
+        mask: Any,
+        taken: Any,
+        axes: tuple[windows.Axis, ...],
+        lowest: float,
+    ) -> None:
+        """Write how many taps there are from the first maximum of a window on, 0 where nothing equals it."""
         if padded is not None:
             padded[...] = lowest
             xp.copyto(windows.interior(padded, axes, 2), data)
             data = padded
-        # How many taps there are from the first maximum of a window on, 0 where nothing equals it.
         winner[...] = 0
         taken[...] = False
         for tap in windows.each_tap(windows.taps(xp, data, axes, 2), axes, 2):
@@ -201,6 +313,8 @@ class Pooling(Op):
         xp: Any,
         doutput: Any,
         winner: Any,
+        slope: Any,
+        factor: Any,
         ddata: Any,
         partial: Any,
         padded: Any,
@@ -210,12 +324,18 @@ class Pooling(Op):
     ) -> None:
         if ddata is None:
             return
+        arrays = (doutput, winner, slope, factor, ddata)
+        doutput, winner, slope, factor, ddata = (self._seen(xp, array) for array in arrays)
         axes = self._axes(ddata.shape)
         if self.pool_type != "max":
             if self.pool_type == "avg":
                 windows.fill_with_lengths(axes, self.count_include_pad, lengths)
                 doutput = xp.divide(doutput, lengths, out=share)
+            elif self._powers:
+                doutput = xp.multiply(doutput, factor, out=share)
             windows.distribute(xp, doutput, axes, 2, ddata, partial)
+            if self._powers:
+                xp.multiply(ddata, slope, out=ddata)
             return
         target = ddata if padded is None else padded
         target[...] = 0

@@ -171,3 +171,14 @@ class Types(Shapes):
                 for other in names:
                     self.merge(other, dtype, f"{name} is {dtype} and both must be equal")
                 return
+
+    def floating(self, *names: str) -> None:
+        """Raise `ShapeError` where a tensor is known to hold anything but floating-point numbers."""
+        for name in names:
+            dtype = self.known.get(name)
+            if dtype is not None and not dtype.startswith("float"):
+                raise ShapeError(
+                    f"{name} is {dtype}, but floating-point numbers are needed",
+                    tensor=name,
+                    kind="dtype-mismatch",
+                )

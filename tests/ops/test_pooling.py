@@ -274,10 +274,13 @@ def test_what_is_refused(attributes, data, kind, attribute, message):
 
 def test_what_onnx_can_say():
     """Global pooling has its own nodes, and ONNX leaves padding out of an average unless told otherwise."""
-    largest, average, maximum, mean = Pooling.onnx
+    largest, average, maximum, mean, *powers = Pooling.onnx
     values = Pooling(kernel=(2, 2), pool_type="avg").values()
-    assert [bool(table.write(values)[1]) for table in Pooling.onnx] == [True, True, True, False]
+    assert [bool(table.write(values)[1]) for table in Pooling.onnx] == [True, True, True, False, True, True]
     assert not average.write(Pooling(global_pool=True, pool_type="avg").values())[1]
     assert mean.read({"kernel_shape": (2, 2)})[0]["count_include_pad"] is False
     assert maximum.read({"kernel_shape": (2, 2), "ceil_mode": 1})[0]["pooling_convention"] == "clip"
-    assert largest.read({})[0] == {"pool_type": "max", "global_pool": True}
+    assert largest.read({})[0] == {"pool_type": "max", "global_pool": True, "layout": None}
+    for power, said in ((2, True), (3, False)):
+        values = Pooling(kernel=(2, 2), pool_type="lp", p_value=power, layout="NCHW").values()
+        assert [not table.write(values)[1] for table in powers] == [False, said]

@@ -6,5 +6,4 @@ ELSEWHERE.update(
     Convolution="tests/ops/test_convolution.py",
     Dropout="tests/ops/test_references.py",
     LRN="tests/ops/test_lrn.py",
-    Pooling="tests/ops/test_pooling.py",
 )

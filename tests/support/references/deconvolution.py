@@ -5,11 +5,7 @@ import itertools
 import numpy as np
 
 from references import reference
-
-
-def numbers(value, rank, default):
-    """An attribute as one number for each axis."""
-    return tuple(value) if len(value) == rank else (tuple(value) or (default,)) * rank
+from references.windows import numbers, turned
 
 
 def cut(op, sizes):
@@ -27,13 +23,6 @@ def cut(op, sizes):
             front.append(pad[a])
             whole.append(full - 2 * pad[a] + adj[a])
     return front, whole
-
-
-def turned(op, array, back=False):
-    """An array with the channels second, or back to its layout."""
-    if array is None or op.layout is None or not op.layout.endswith("C"):
-        return array
-    return np.moveaxis(array, 1, -1) if back else np.moveaxis(array, -1, 1)
 
 
 @reference(
