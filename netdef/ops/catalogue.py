@@ -22,4 +22,5 @@ FAMILIES = {
     "pooling_v1": "Pooling_v1",
     "regularization": "Dropout",
     "structure": "Concat Flatten Reinterpret",
+    "upsampling": "UpSampling",
 }
