@@ -21,6 +21,9 @@ FAMILIES = {
     "pooling": "Pooling",
     "pooling_v1": "Pooling_v1",
     "regularization": "Dropout",
+    "roi": "ROIPooling",
+    "roi_align": "_contrib_ROIAlign",
+    "spatial": "BilinearSampler GridGenerator SpatialTransformer",
     "structure": "Concat Flatten Reinterpret",
     "upsampling": "UpSampling",
 }
