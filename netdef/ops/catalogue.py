@@ -7,6 +7,7 @@ An operator that is not listed does not exist, whatever is imported; a test comp
 FAMILIES = {
     "activation": "Activation LeakyReLU softmax",
     "convolution": "Convolution Convolution_v1",
+    "correlation": "Correlation",
     "deconvolution": "Deconvolution",
     "dense": "FullyConnected",
     "elementwise": """
