@@ -183,7 +183,7 @@ class Pooling(Windowed):
     def shape(self, s: Shapes) -> None:
         if self.pool_type == "lp" and self.p_value not in (1, 2, 3):
             given = "missing" if self.p_value is None else self.p_value
-            raise ShapeError(f"p_value is {given}", attribute="p_value", hint="1, 2 or 3 for lp")
+            raise ShapeError(f"p_value is {given}, but lp needs 1, 2 or 3", attribute="p_value")
         layout = self.layout
         s.rank("data", 3, "(batch, channels, spatial axes...)")
         layouts.require_rank(s, layout)

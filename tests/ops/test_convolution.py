@@ -141,6 +141,30 @@ def test_axis_of_the_channels(axis, shape, layout, kernels):
         np.testing.assert_allclose(gradient.reshape(others[name].shape), others[name], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("layout", "data"), [("NWC", (2, 6, 4)), ("NHWC", (2, 5, 6, 4)), ("NDHWC", (2, 3, 4, 3, 4))]
+)
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("memory", ["C", "gaps"])
+def test_channels_last(layout, data, size, memory, kernels):
+    """Data, weight, output and their gradients are those of the channels second, with the axis moved."""
+    attributes = {"kernel": (size,) * (len(data) - 2), "num_filter": 6, "num_group": 2, "stride": size}
+    last = kernels(Convolution(layout=layout, **attributes), {"data": data}, layout=memory)
+    first = kernels(Convolution(**attributes), {"data": (data[0], data[-1], *data[1:-1])})
+    for name in ("data", "weight"):
+        first.set(name, np.moveaxis(last.arrays[name], -1, 1))
+    first.set("bias", last.arrays["bias"])
+    heads = last.head_gradients()
+
+    output = last.forward()["output"]
+    np.testing.assert_allclose(np.moveaxis(output, -1, 1), first.forward()["output"], rtol=1e-12)
+    gradients = last.backward(heads)
+    expected = first.backward({"doutput": np.moveaxis(heads["doutput"], -1, 1)})
+    for name, gradient in gradients.items():
+        turned = gradient if name == "dbias" else np.moveaxis(gradient, -1, 1)
+        np.testing.assert_allclose(turned, expected[name], rtol=1e-11, atol=1e-12)
+
+
 def test_no_spatial_axes(kernels):
     """With no spatial axes it is a fully connected layer, as in Caffe."""
     run = kernels(Convolution(kernel=(), num_filter=3), {"data": (4, 5)})
@@ -269,6 +293,13 @@ def test_string_attributes():
         ),
         ({"kernel": 3, "axis": 5}, (1, 3, 4, 4), "shape-mismatch", "axis", "axis 5 is out of range"),
         ({"kernel": 3}, (1, 0, 4, 4), "shape-mismatch", "", "data has no channels"),
+        (
+            {"kernel": 3, "layout": "NCW"},
+            (1, 3, 4, 4),
+            "shape-mismatch",
+            "layout",
+            "data is 1x3x4x4 with 4 axes, but layout NCW has 3",
+        ),
     ],
 )
 def test_what_is_refused(attributes, data, kind, attribute, message):
@@ -285,6 +316,30 @@ def test_a_weight_of_another_shape_is_refused():
         inferred(Convolution(kernel=(3, 3), num_filter=4), data=(1, 3, 8, 8), weight=(4, 3, 5, 5))
 
     assert caught.value.tensor == "weight"
+
+
+def test_channels_last_of_the_weight():
+    """The weight has its channels last, too; both directions."""
+    op = Convolution(kernel=(3, 2), num_filter=4, num_group=2, layout="NHWC")
+
+    known = inferred(op, data=(None, 5, 6, 8), output=(7, None, None, None))
+    assert known["weight"] == (4, 3, 2, 4)
+    assert known["output"] == (7, 3, 5, 4)
+    assert known["data"] == (7, 5, 6, 8)
+
+
+def test_advice_for_other_backends_is_kept():
+    """It changes nothing and survives."""
+    op = Convolution(kernel=1, num_filter=1, workspace=256, cudnn_tune="off", cudnn_off=True)
+
+    assert (op.workspace, op.cudnn_tune, op.cudnn_off) == ("256", "off", "True")
+
+
+def test_layouts_that_onnx_can_say():
+    """Channels second is what ONNX means; channels last cannot be said."""
+    (table,) = Convolution.onnx
+    for layout, lost in ((None, []), ("NCHW", []), ("NHWC", ["layout"])):
+        assert table.write(Convolution(kernel=(1, 1), num_filter=1, layout=layout).values())[1] == lost
 
 
 def test_multiply_accumulates():

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netdef.ops import find
 from netdef.ops.base import kernel_arguments
 from netdef.ops.pooling import Pooling
-from netdef.ops.shapes import ShapeError, Shapes
+from netdef.ops.shapes import ShapeError, Shapes, Types
 
 LOWEST = np.finfo("float32").min
 
@@ -207,6 +208,52 @@ def test_no_array_is_allocated(kind, pad, kernels):
     assert peak < 3 * 8192 * 4 + 8 * 1024  # three operands of an addition, and the views as Python objects
 
 
+@pytest.mark.parametrize("power", [2, 3])
+def test_lp_that_is_zero_passes_no_gradient(power, kernels):
+    """Neither where all elements are zero nor where odd powers cancel out; nothing is divided by zero."""
+    run = kernels(
+        Pooling(kernel=(2,), stride=(2,), pool_type="lp", p_value=power), {"data": (1, 1, 6)}, "float32"
+    )
+    run.set("data", [0, 0, 1, -1, 3, 0])
+
+    output = run.forward()["output"].ravel().tolist()
+    gradient = run.backward({"doutput": np.ones((1, 1, 3), "float32")})["ddata"].ravel()
+
+    assert output == pytest.approx([0, 2**0.5 if power == 2 else 0, 3])
+    assert gradient[:2].tolist() == [0, 0]
+    assert np.isfinite(gradient).all()
+    assert gradient[4] == pytest.approx(1)
+
+
+def test_none_counts_the_padding():
+    """MXNet's default in so many words."""
+    for value in (None, "None", True, "True"):
+        assert Pooling(kernel=2, count_include_pad=value).count_include_pad is True
+    assert Pooling(kernel=2, count_include_pad="False").count_include_pad is False
+
+
+@pytest.mark.parametrize("name", ["Pooling", "Pooling_v1"])
+def test_whole_numbers_are_refused(name):
+    """As in MXNet; an average of them would be none."""
+    types = Types({"data": "int32", "output": None, "winner": None})
+
+    with pytest.raises(ShapeError, match="data is int32, but floating-point numbers") as caught:
+        find(name)(kernel=2).types(types)
+
+    assert caught.value.kind == "dtype-mismatch"
+
+
+def test_the_first_pooling_pads_maxima_with_zeros(kernels):
+    """Pooling_v1: padding wins over negative numbers, and a window beyond it has no maximum at all."""
+    run = kernels(find("Pooling_v1")(kernel=(2,), stride=(2,), pad=(1,)), {"data": (1, 1, 3)})
+    run.set("data", [-1, -2, -3])
+    assert run.forward()["output"].ravel().tolist() == [0, -2]
+    run = kernels(
+        find("Pooling_v1")(kernel=(1,), stride=(2,), pooling_convention="full"), {"data": (1, 1, 2)}
+    )
+    assert run.forward()["output"].ravel()[1] == -np.inf
+
+
 # -- shapes ------------------------------------------------
 
 
@@ -262,6 +309,15 @@ def test_a_window_larger_than_its_input_as_in_caffe():
         ({"kernel": (2, 2, 2)}, (1, 1, 5, 5), "shape-mismatch", "kernel", "kernel has 3 numbers"),
         ({"kernel": 2}, (5, 5), "shape-mismatch", "", "data is 5x5, but"),
         ({"global_pool": True}, (1, 1, 0, 5), "shape-mismatch", "", "nothing to pool"),
+        ({"kernel": 2, "pool_type": "lp"}, (1, 1, 5, 5), "shape-mismatch", "p_value", "p_value is missing"),
+        (
+            {"kernel": 2, "pool_type": "lp", "p_value": 4},
+            (1, 1, 5, 5),
+            "shape-mismatch",
+            "p_value",
+            "p_value is 4, but lp needs 1, 2 or 3",
+        ),
+        ({"kernel": 2, "layout": "NWC"}, (1, 1, 5, 5), "shape-mismatch", "layout", "layout NWC has 3"),
     ],
 )
 def test_what_is_refused(attributes, data, kind, attribute, message):
