@@ -25,6 +25,7 @@ FAMILIES = {
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
     "spatial": "BilinearSampler GridGenerator SpatialTransformer",
+    "rnn": "RNN",
     "structure": "Concat Flatten Reinterpret",
     "upsampling": "UpSampling",
 }
