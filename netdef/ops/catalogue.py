@@ -6,6 +6,7 @@ An operator that is not listed does not exist, whatever is imported; a test comp
 #: module of `netdef.ops` -> all names of its operators
 FAMILIES = {
     "activation": "Activation LeakyReLU softmax",
+    "attention": "masked_softmax masked_log_softmax MultiHeadAttention",
     "convolution": "Convolution Convolution_v1",
     "correlation": "Correlation",
     "deconvolution": "Deconvolution",
@@ -15,6 +16,10 @@ FAMILIES = {
         ElementWiseSum add_n _maximum _Maximum _minimum _Minimum elemwise_sub _minus _Minus _sub
         _minus_scalar _MinusScalar elemwise_mul _mul _Mul _mul_scalar _MulScalar elemwise_add _plus _Plus
         _add _plus_scalar _PlusScalar _rdiv_scalar _RDivScalar _rminus_scalar _RMinusScalar
+    """,
+    "interleaved": """
+        _contrib_interleaved_matmul_selfatt_qk _contrib_interleaved_matmul_selfatt_valatt
+        _contrib_interleaved_matmul_encdec_qk _contrib_interleaved_matmul_encdec_valatt
     """,
     "loss": "Accuracy SoftmaxOutput Softmax SoftmaxWithLoss",
     "lrn": "LRN",
