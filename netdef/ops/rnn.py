@@ -154,7 +154,7 @@ class RNN(Op):
         if inputs is not None:
             s.merge("parameters", (self.layout().count(inputs),), f"data is {show(data)}")
         elif packed is not None and packed[0] is not None:
-            s.merge("data", (None, None, self._inputs(packed[0])))
+            s.merge("data", (None, None, self.inputs_of(packed[0])))
 
     @staticmethod
     def _known(s: Shapes, names: tuple[str, ...], axis: int, size: int | None) -> int | None:
@@ -163,7 +163,7 @@ class RNN(Op):
             size = (s.get(name) or (None,) * 3)[axis] if size is None else size
         return size
 
-    def _inputs(self, count: int) -> int:
+    def inputs_of(self, count: int) -> int:
         """The number of inputs that goes with so many parameters."""
         fixed = self.layout().count(0)
         each = self.layout().count(1) - fixed
