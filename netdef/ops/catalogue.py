@@ -27,10 +27,10 @@ FAMILIES = {
     "pooling": "Pooling",
     "pooling_v1": "Pooling_v1",
     "regularization": "Dropout",
+    "rnn": "RNN",
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
     "spatial": "BilinearSampler GridGenerator SpatialTransformer",
-    "rnn": "RNN",
     "structure": "Concat Flatten Reinterpret",
     "upsampling": "UpSampling",
 }

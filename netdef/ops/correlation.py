@@ -35,6 +35,7 @@ class Correlation(Op):
 
     inputs = ("data1", "data2")
     scratch = ("padded", "adjoint", "product", "total", "partial", "mark")
+    counted = 3
     examples = (
         ({"pad_size": 1}, {"data1": (2, 3, 4, 3), "data2": (2, 3, 4, 3)}),
         (

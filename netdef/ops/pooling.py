@@ -173,6 +173,9 @@ class Pooling(Windowed):
         """Whether a window is more than a maximum or a sum."""
         return self.pool_type == "lp" and self.p_value != 1
 
+    def counted_outputs(self) -> int:
+        return 1 if self.pool_type == "lp" else 2  # MXNet counts a workspace of its CPU kernels
+
     def output_names(self) -> tuple[str, ...]:
         if self._powers:
             return ("output", "slope", "factor")

@@ -122,6 +122,9 @@ class RNN(Op):
             *(("mask",) if self.drops() else ()),
         )
 
+    def counted_outputs(self) -> int:
+        return self.visible_outputs()  # MXNet keeps what backward needs out of its graph
+
     def visible_outputs(self) -> int:
         return 1 + self.state_outputs * (1 + (self.mode == "lstm"))
 

@@ -71,6 +71,7 @@ class GridGenerator(Op):
     scratch = ("targets", "line")
     inplace = (("data", "output"), ("doutput", "ddata"))
     work = 4
+    counted = 2
     examples = (
         ({"transform_type": "affine", "target_shape": (2, 3)}, {"data": (2, 6)}),
         ({"transform_type": "affine", "target_shape": (1, 4)}, {"data": (3, 6)}),
@@ -199,6 +200,7 @@ class BilinearSampler(Sampler):
 
     inputs = ("data", "grid")
     work = 8
+    counted = 2
     examples = (
         ({}, {"data": (2, 3, 4, 5), "grid": (2, 2, 3, 2)}),
         ({}, {"data": (2, 1, 1, 3), "grid": (2, 2, 1, 4)}),
@@ -272,6 +274,7 @@ class SpatialTransformer(Sampler):
     outputs = ("output", "grid")
     scratch = (*sampling.SCRATCH, "targets", "line", "place")
     work = 12
+    counted = 3
     examples = (
         (
             {"target_shape": (3, 2), "transform_type": "affine", "sampler_type": "bilinear"},

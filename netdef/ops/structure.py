@@ -101,6 +101,7 @@ class Concat(Variadic):
     outputs = ("output", "sizes")
     work = 0
     onnx = (As("Concat", dim="axis", num_args=Lost("the number of inputs says it")),)
+    counted = 1
     examples = (
         ({"num_args": 3}, {"arg0": (4, 1), "arg1": (4, 3), "arg2": (4, 2)}),
         ({"num_args": 2, "dim": -3}, {"arg0": (4, 3, 2), "arg1": (1, 3, 2)}),

@@ -43,6 +43,35 @@ def test_the_json_is_laid_out_as_mxnet_does():
     assert graph["heads"] == [[len(graph["nodes"]) - 1, 0, 0]]
 
 
+#: an operator, its attributes, and how many outputs MXNet 1.9 counts in its files
+COUNTED = [
+    ("Pooling", {"kernel": (2, 2)}, 2),
+    ("Pooling", {"kernel": (2, 2), "pool_type": "lp", "p_value": 2}, 1),
+    ("RNN", {"state_size": 2, "num_layers": 2, "mode": "lstm", "p": 0.5}, 1),
+    ("RNN", {"state_size": 2, "num_layers": 1, "mode": "gru", "state_outputs": True}, 2),
+    ("ROIPooling", {"pooled_size": (2, 2), "spatial_scale": 1}, 2),
+    (
+        "SpatialTransformer",
+        {"target_shape": (2, 2), "transform_type": "affine", "sampler_type": "bilinear"},
+        3,
+    ),
+    ("GridGenerator", {"transform_type": "affine", "target_shape": (2, 2)}, 2),
+    ("BilinearSampler", {}, 2),
+    ("Correlation", {}, 3),
+    ("LRN", {"nsize": 3}, 2),
+    ("Dropout", {}, 2),
+    ("Concat", {"num_args": 2}, 1),
+]
+
+
+@pytest.mark.parametrize(("operator", "attributes", "count"), COUNTED)
+def test_hidden_outputs_are_counted_as_in_mxnet(operator, attributes, count):
+    """`node_row_ptr` is what a reader finds outputs by."""
+    rows = json.loads(getattr(mx.sym, operator)(**attributes).tojson())["node_row_ptr"]
+
+    assert rows[-1] - rows[-2] == count
+
+
 def test_a_file_of_the_first_layout_gets_its_states():
     """0.7 has `param`, inputs of two numbers and no auxiliary states."""
     nodes = [
