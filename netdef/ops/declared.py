@@ -21,7 +21,7 @@ class Declared:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        own = {name: value for name, value in vars(cls).items() if isinstance(value, Field)}
+        own = {value.name: value for value in vars(cls).values() if isinstance(value, Field)}
         cls.fields = {**cls.fields, **own}
 
     def __init__(self, **values: Any) -> None:
@@ -40,7 +40,7 @@ class Declared:
             else:
                 value = field.read(value) if isinstance(value, str) else field.parse(value)
                 given.append(name)
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, field.attribute, value)
         object.__setattr__(self, "given", frozenset(given))
 
     @classmethod
@@ -52,13 +52,13 @@ class Declared:
         self = cls.__new__(cls)
         for name, field in cls.fields.items():
             default = None if field.required else field.default
-            object.__setattr__(self, name, values.get(name, default))
+            object.__setattr__(self, field.attribute, values.get(name, default))
         object.__setattr__(self, "given", frozenset(values))
         return self
 
     def values(self) -> dict[str, Any]:
         """The typed values by name, in the order of declaration."""
-        return {name: getattr(self, name) for name in self.fields}
+        return {name: getattr(self, field.attribute) for name, field in self.fields.items()}
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; {name} cannot be set")
@@ -70,5 +70,5 @@ class Declared:
         return hash((type(self), tuple(self.values().items())))
 
     def __repr__(self) -> str:
-        listed = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.fields if name in self.given)
+        listed = ", ".join(f"{name}={value!r}" for name, value in self.values().items() if name in self.given)
         return f"{type(self).__name__}({listed})"

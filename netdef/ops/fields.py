@@ -42,6 +42,8 @@ class Field:
 
     kind = "value"
     name = ""
+    #: the name in Python, where another thing has that name already: `shape_` holds the field `shape`
+    attribute = ""
 
     def __init__(
         self, default: Any = REQUIRED, help: str = "", *, number: int = 0, repeated: bool = False
@@ -50,7 +52,7 @@ class Field:
         self.help, self.number, self.repeated = help, number, repeated
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.name, self.attribute = name.rstrip("_"), name
 
     if TYPE_CHECKING:
 
