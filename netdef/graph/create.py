@@ -75,11 +75,8 @@ def create(
     texts = {
         key: text_of(value)
         for key, value in values.items()
-        if value is not None or (key in operation.fields and operation.fields[key].default is None)
+        if value is not None or not _may_be_left_out(operation, key)
     }
-    for key in values.keys() - texts.keys():
-        if key not in operation.fields and key not in (*operation.inputs, *operation.states):
-            texts[key] = "None"
     if operation.variadic:
         texts.setdefault("num_args", str(len(positional) or len(named)))
     op = make_operator(operator, texts)
@@ -104,6 +101,13 @@ def create(
         inputs.append(entry)
     node = Node(op, node_name, tuple(inputs), attributes=attributes, texts=texts)
     return kind(Entry(node, i) for i in range(op.visible_outputs()))
+
+
+def _may_be_left_out(operation: type[Op], key: str) -> bool:
+    """Whether `None` leaves it out: an input, or an attribute for which it is no value."""
+    if key in operation.fields:
+        return operation.fields[key].default is not None
+    return key in (*operation.inputs, *operation.states)
 
 
 def _inputs(

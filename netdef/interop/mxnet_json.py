@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netdef.diag import MXNetError
-from netdef.graph.attributes import DTYPE_NAMES, PLAIN, require_private
+from netdef.graph.attributes import DTYPE_NUMBERS, PLAIN, require_private
 from netdef.graph.create import make_operator, state_attributes
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol, texts_of
@@ -157,8 +157,9 @@ def _node(written: Mapping[str, Any], inputs: list[Entry], version: int, where: 
         raise MXNetError(f"{where}: {operator} has {len(inputs)} inputs, but needs {listed}")
     for key, value in for_inputs.items():
         plain = next(name for name in PLAIN if key.endswith(f"_{name}"))
-        owner = inputs[roles.index(key.removesuffix(f"_{plain}"))].node
-        owner.attributes[f"__{plain}__"] = value
+        role = key.removesuffix(f"_{plain}")
+        if role in roles:  # old files also say bias_lr_mult where there is no bias
+            inputs[roles.index(role)].node.attributes[f"__{plain}__"] = value
     return Node(op, name, tuple(inputs), attributes=own, texts=texts)
 
 
@@ -179,11 +180,12 @@ def _variable(name: str, texts: dict[str, str], where: str) -> Node:
     shape = dtype = None
     if "__shape__" in texts:
         try:
-            sizes = ast.literal_eval(texts["__shape__"])
-            shape = tuple(int(size) or None for size in sizes) or None
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            sizes = [int(size) for size in ast.literal_eval(texts["__shape__"])]
+            shape = tuple(size if size > 0 else None for size in sizes) or None
+        except (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError):
             raise MXNetError(f"{where}: __shape__ is {texts['__shape__']!r}, which is no shape") from None
     if "__dtype__" in texts:
-        number = texts["__dtype__"]
-        dtype = DTYPE_NAMES.get(int(number)) if number.lstrip("-").isdigit() else None
+        dtype = next(
+            (name for name, number in DTYPE_NUMBERS.items() if texts["__dtype__"] == str(number)), None
+        )
     return Node(None, name, attributes=texts, shape=shape, dtype=dtype)

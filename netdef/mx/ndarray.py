@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from netdef.data.replace import replace_file
 from netdef.diag import MXNetError
 from netdef.interop.mxnet_params import read_arrays, write_arrays
 from netdef.runtime.context import Context, cpu
@@ -166,7 +167,7 @@ def save(fname: str, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray]) 
         arrays = [value.asnumpy() for value in data]
     content = write_arrays(arrays)
     try:
-        Path(fname).write_bytes(content)
+        replace_file(Path(fname), lambda file: file.write(content))
     except OSError as error:
         raise MXNetError(f"{fname} cannot be written: {error.strerror or error}") from None
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from netdef.data.replace import replace_file
 from netdef.diag import MXNetError, UsageError, did_you_mean
 from netdef.graph import symbol as graph
 from netdef.graph.attributes import DTYPE_NUMBERS, text_of
@@ -46,8 +47,9 @@ class Symbol(graph.Symbol):
         """Write the JSON text to a file; raises `MXNetError` where it cannot be written."""
         if not isinstance(fname, str):
             raise TypeError(f"the file's name must be a text, not {fname!r}")
+        text = self.tojson().encode()
         try:
-            Path(fname).write_text(self.tojson(), encoding="utf-8")
+            replace_file(Path(fname), lambda file: file.write(text))
         except OSError as error:
             raise MXNetError(f"{fname} cannot be written: {error.strerror or error}") from None
 

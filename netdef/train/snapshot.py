@@ -8,7 +8,6 @@ number whatever its layer is called, so that these names are no keys.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from netdef.data.arrays import read_npz
+from netdef.data.replace import replace_file
 from netdef.diag import EnvironmentFault, UsageError
 from netdef.source import BadFile
 
@@ -39,34 +39,15 @@ def save(
     state: Mapping[str, Any],
 ) -> None:
     """Write a snapshot under a temporary name, sync it and rename it; raises `EnvironmentFault`."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     text = np.frombuffer(json.dumps(state, sort_keys=True).encode(), np.uint8)
     members: dict[str, Any] = {STATE: text, **weights}
     for name, array in history.items():
         slot, _, key = name.partition("/")
         members[f"{key}/history{slot}"] = array
     try:
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, **members)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        replace_file(path, lambda file: np.savez(file, **members))
     except OSError as error:
         raise EnvironmentFault(f"{path}: the snapshot cannot be written: {error.strerror or error}") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename durable, where folders can be opened (not on Windows)."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:

@@ -104,6 +104,41 @@ def test_corrupt_json_is_refused(text, words):
         mx.sym.load_json(text)
 
 
+def test_what_an_old_file_says_of_inputs_goes_to_their_variables():
+    """`weight_lr_mult` on an operator belongs to its weight; of a bias that is left out it means nothing."""
+    param = {"num_hidden": "3", "no_bias": "True"}
+    nodes = [
+        {"op": "null", "name": "x", "inputs": []},
+        {"op": "null", "name": "w", "attr": {"__shape__": "(3, -1)", "__dtype__": "1"}, "inputs": []},
+        {"op": "FullyConnected", "name": "fc", "param": param, "inputs": [[0, 0], [1, 0]]}
+        | {"attr": {"weight_lr_mult": "2", "bias_lr_mult": "0"}},
+    ]
+    symbol = mx.sym.load_json(json.dumps({"nodes": nodes, "heads": [[2, 0]]}))
+
+    assert symbol.attr_dict()["w"]["lr_mult"] == "2"
+    assert symbol.infer_shape(x=(2, 5))[0] == [(2, 5), (3, 5)]
+    assert symbol.infer_type()[0] == [np.float64, np.float64]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    """A file is whole or as it was, and nothing else stays behind."""
+    path = tmp_path / "net.json"
+    mx.sym.Variable("x").save(str(path))
+    before = path.read_bytes()
+
+    def refuse(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(mx.MXNetError, match="No space left"):
+        net().save(str(path))
+    with pytest.raises(mx.MXNetError, match="No space left"):
+        mx.nd.save(str(path), [mx.nd.ones((2,))])
+
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["net.json"]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int32", "int8", "int64"])
 def test_arrays_survive_a_file(dtype, tmp_path):
     """Lists and dicts, every dtype, with shape."""
