@@ -25,7 +25,7 @@ def listed():
     return [
         pytest.param(row["file"], row["golden_shapes"], id=Path(row["file"]).stem)
         for row in rows
-        if row["file"].startswith("corpus/mxnet/") and row["file"].endswith("-symbol.json")
+        if row["file"].startswith("corpus/mxnet/") and row["file"].endswith(".json")
     ]
 
 
