@@ -13,7 +13,8 @@ The parameter names of `forward` and `backward` are the contract with the planne
   `numpy.random.Generator`.
 
 A kernel writes every element of its outputs, reads nothing that it does not name, allocates no array (unless
-`allocates` says why) and accepts any strides.  `None` stands for an input that the attributes leave out, a
+`allocates` says why) and accepts any strides.  It changes no input; states it may change in a training pass,
+in `backward` if that is when MXNet changes them.  `None` stands for an input that the attributes leave out, a
 gradient nobody wants, a gradient that does not arrive, and a hidden output (one beyond `visible`) that nobody
 reads.
 """
@@ -31,11 +32,27 @@ from netdef.ops.shapes import Full, Shapes, prod
 INJECTED = ("xp", "train", "random")
 
 
+#: the dtype of sums: that of the operator, float32 where it is float16
+WIDE = "wide"
+
+
 class Workspace(NamedTuple):
-    """Memory that a kernel needs while it runs; `dtype` is a numpy name or empty for that of the operator."""
+    """Memory that a kernel needs while it runs.
+
+    `dtype` is a numpy name, `WIDE`, or empty for that of the operator.
+    """
 
     shape: Full
     dtype: str = ""
+
+    def dtype_for(self, operator: str) -> str:
+        """The numpy name of the dtype where the operator's first output has the dtype `operator`."""
+        return wide(operator) if self.dtype == WIDE else self.dtype or operator
+
+
+def wide(dtype: str) -> str:
+    """The dtype in which numbers of `dtype` are added up."""
+    return "float32" if dtype == "float16" else dtype
 
 
 def parameters(kernel: Callable[..., Any]) -> tuple[str, ...]:

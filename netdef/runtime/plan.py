@@ -207,7 +207,7 @@ class _Planner:
             self._extend(entry, self.last_use.get(entry, number))
         scratch = {}
         for name, space in op.workspaces(self._facts(node), backward).items():
-            dtype = space.dtype or self.dtypes[Entry(node.forward or node, 0)]
+            dtype = space.dtype_for(self.dtypes[Entry(node.forward or node, 0)])
             scratch[name] = (
                 space.shape,
                 dtype,

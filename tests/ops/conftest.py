@@ -71,7 +71,7 @@ class Kernels:
         """Run one kernel with poisoned workspaces; the generator starts anew each time."""
         spaces = {}
         for name, space in self.op.workspaces(self.shapes, backward).items():
-            spaces[name] = np.empty(space.shape, space.dtype or self.dtype)
+            spaces[name] = np.empty(space.shape, space.dtype_for(self.dtype))
             poison(spaces[name])
         injected = {"xp": np, "train": train, "random": np.random.default_rng(7)}
         kernel(*kernel_arguments(self.op, kernel, {**arrays, **spaces}, injected))
@@ -94,6 +94,7 @@ class Kernels:
             made[alias[1]] = self.arrays[alias[0]]
         self.call(self.op.forward, {**self.arrays, **made}, train, backward=False)
         self.arrays.update(made)
+        self.last_states = {name: self.arrays[name].copy() for name in self.first_states}
         return made
 
     def head_gradients(self, seed=1):
@@ -105,7 +106,9 @@ class Kernels:
         return heads
 
     def backward(self, heads=None, wanted=None, alias=None, train=True):
-        """Run the backward pass after `forward`; returns the wanted gradients, by default all."""
+        """Run the backward pass from the states that `forward` left; returns the wanted gradients or all."""
+        for name, last in self.last_states.items():
+            self.arrays[name][...] = last
         arrays = {**self.arrays, **(self.head_gradients() if heads is None else heads)}
         made = {name: self.empty(name) for name in self.step.writes if wanted is None or name in wanted}
         if alias:

@@ -71,13 +71,16 @@ class Both:
         outputs = self.executor.forward(train)
         for head, output, right in zip(self.graph.symbol.heads, outputs, expected, strict=True):
             close(output, right, f"output {head.name}")
-        for name, state in self.states.items():
-            close(state, self.expected_states[name], f"state {name}")
+        self._same_states()
         for name, argument in self.arguments.items():
             np.testing.assert_array_equal(argument, self.first_arguments[name], f"argument {name}")
 
+    def _same_states(self):
+        for name, state in self.states.items():
+            close(state, self.expected_states[name], f"state {name}")
+
     def backward(self):
-        """Compare gradients after a pass forwards; the outputs stay as they were."""
+        """Compare gradients and states after a pass forwards; the outputs stay as they were."""
         outputs = [output.copy() for output in self.executor.outputs]
         before = copies(self.gradients)
         if self.objective is None:
@@ -87,7 +90,8 @@ class Both:
             weights = [self.objective.get(number) for number in range(len(outputs))]
             heads = [None if w is None else np.full_like(o, w) for w, o in zip(weights, outputs)]
             self.executor.backward()
-        arrived = self.interpreter.backward(heads)
+        arrived = self.interpreter.backward(heads, self.gradients.keys())
+        self._same_states()
         for name, gradient in self.gradients.items():
             expected = np.zeros_like(gradient) if arrived[name] is None else arrived[name]
             if self.requests[name] == "add":

@@ -1,7 +1,8 @@
 """A slow interpreter of symbols, written from the operators' contract alone.
 
 Every tensor has an array of its own, filled beforehand with what no kernel would write; every gradient is
-computed, whether somebody wants it or not; nothing is planned, shared or pruned.
+computed, whether somebody wants it or not; nothing is planned, shared or pruned.  A backward kernel moves the
+states only where a variable that is wanted gets something of its gradients.
 """
 
 import inspect
@@ -18,6 +19,14 @@ def tensors(node):
     return dict(zip(read, node.inputs)) | {
         name: Entry(node, number) for number, name in enumerate(node.op.output_names())
     }
+
+
+def gradient_names(op):
+    """The outputs whose gradients the backward kernel reads, and the inputs whose gradients it writes."""
+    parameters = inspect.signature(op.backward).parameters
+    reads = [name for name in op.output_names() if f"d{name}" in parameters]
+    writes = [name for name in op.input_names() if f"d{name}" in parameters or "dargs" in parameters]
+    return reads, writes
 
 
 def complete_by_rule(node, shapes):
@@ -68,12 +77,14 @@ class Interpreter:
                 self._call(node, node.op.forward, arrays, backward=False)
         return [self.values[head] for head in self.symbol.heads]
 
-    def backward(self, head_gradients):
+    def backward(self, head_gradients, wanted):
         """The gradient of every variable by name, None where none arrives.
 
-        `head_gradients` holds one array for each head, or None for a head that is not differentiated.
+        `head_gradients` holds one array for each head, or None for a head that is not differentiated;
+        `wanted` names the variables for whose gradients the pass is made.
         """
         arrived = {}
+        useful = self._useful(wanted)
 
         def arrive(entry, gradient):
             arrived[entry] = arrived[entry] + gradient if entry in arrived else gradient.copy()
@@ -83,24 +94,38 @@ class Interpreter:
                 arrive(head, gradient)
         for node in reversed(self.order):
             if not node.is_variable:
-                for entry, gradient in self._gradients(node, arrived):
+                for entry, gradient in self._gradients(node, arrived, node in useful):
                     arrive(entry, gradient)
         return {node.name: arrived.get(Entry(node, 0)) for node in self.order if node.is_variable}
 
-    def _gradients(self, node, arrived):
+    def _useful(self, wanted):
+        """The operator nodes of whose gradients a wanted variable gets something."""
+        entries = {Entry(node, 0) for node in self.order if node.is_variable and node.name in wanted}
+        nodes = set()
+        for node in self.order:
+            if node.is_variable:
+                continue
+            reads, writes = gradient_names(node.op)
+            named = tensors(node)
+            if any(named[name] in entries for name in writes):
+                nodes.add(node)
+                entries.update(named[name] for name in reads)
+        return nodes
+
+    def _gradients(self, node, arrived, useful):
         """What one node passes on to the entries that it reads.
 
         A kernel that names the gradient of an output needs one to arrive; a loss, which names none, makes its
         own as soon as it is part of what is differentiated (MXNet's rule).
         """
-        parameters = inspect.signature(node.op.backward).parameters
-        reads = [name for name in node.op.output_names() if f"d{name}" in parameters]
-        writes = [name for name in node.op.input_names() if f"d{name}" in parameters or "dargs" in parameters]
+        reads, writes = gradient_names(node.op)
         named = tensors(node)
         outputs = reads or node.op.output_names()
         if not writes or all(named[name] not in arrived for name in outputs):
             return []
         arrays = {name: self.values[entry] for name, entry in named.items()}
+        if not useful:
+            arrays |= {name: arrays[name].copy() for name in node.op.state_names()}
         arrays |= {f"d{name}": arrived.get(named[name]) for name in reads}
         made = {f"d{name}": poisoned(arrays[name].shape, arrays[name].dtype) for name in writes}
         self._call(node, node.op.backward, arrays | made, backward=True)
@@ -115,7 +140,7 @@ class Interpreter:
             known["dargs"] = [arrays.get(f"d{name}") for name in inputs]
         shapes = Shapes({name: self.shapes[entry] for name, entry in tensors(node).items()})
         for name, space in node.op.workspaces(shapes, backward).items():
-            known[name] = poisoned(space.shape, space.dtype or self.values[Entry(node, 0)].dtype)
+            known[name] = poisoned(space.shape, space.dtype_for(self.values[Entry(node, 0)].dtype.name))
         kernel(**{name: known.get(name) for name in inspect.signature(kernel).parameters})
 
     def _dtypes(self, node):
