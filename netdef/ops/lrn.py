@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netdef.ops import windows
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import WIDE, Op, Workspace, wide
 from netdef.ops.fields import Enum, Float, Int
 from netdef.ops.foreign import As, Fixed, To
 from netdef.ops.shapes import Full, ShapeError, Shapes
@@ -71,6 +71,11 @@ class LRN(Op):
         s.rank("data", self._first + 1, meaning)
         s.same("data", "output", "scale")
 
+    def types(self, t: Shapes) -> None:
+        t.same("data", "output")
+        if t["data"] is not None:
+            t.merge("scale", wide(t["data"]))  # type: ignore[arg-type]
+
     def _axes(self, data: Full) -> tuple[windows.Axis, ...]:
         sizes = data[1:2] if self.norm_region == ACROSS_CHANNELS else data[2:]
         return windows.windows(len(sizes), (self.nsize,), pad=(self.nsize // 2,)).on(sizes)
@@ -82,7 +87,8 @@ class LRN(Op):
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data = s.full("data")
         partial = sum(math.prod(shape) for shape in windows.between(self._axes(data), data, self._first))
-        return {"values": Workspace(data), "sums": Workspace(data), "partial": Workspace((partial,))}
+        whole = Workspace(data, WIDE)
+        return {"values": whole, "sums": whole, "partial": Workspace((partial,), WIDE)}
 
     def flops(self, s: Shapes) -> int:
         data = s.full("data")
@@ -94,7 +100,7 @@ class LRN(Op):
     ) -> None:
         axes = self._axes(data.shape)
         scale = sums if scale is None else scale
-        xp.multiply(data, data, out=values)
+        xp.multiply(data, data, out=values, dtype=values.dtype)
         windows.reduce(xp, xp.add, 0, values, axes, self._first, scale, partial)
         xp.multiply(scale, self._factor(axes), out=scale)
         xp.add(scale, self.knorm if self.norm_region == ACROSS_CHANNELS else 1.0, out=scale)

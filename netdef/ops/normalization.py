@@ -5,25 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered, others, spread
-from netdef.ops.base import Op, Workspace
-from netdef.ops.fields import Bool, Enum, Float, Int
+from netdef.ops.base import WIDE, Op, Workspace, wide
+from netdef.ops.fields import Bool, Enum, Float, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
+from netdef.ops.moments import centre, invert_root, projections, through
 from netdef.ops.shapes import ShapeError, Shapes, show
 
 
-class BatchNorm(Op):
-    """Normalise every channel over the batch: output = (data - mean) / sqrt(variance + eps) * gamma + beta.
+class _BatchNorm(Op, abstract=True):
+    """What MXNet's operators of this kind share; see `BatchNorm`.
 
-    data (N, C, S...) with the channels along `axis`; gamma, beta and the states (C,).  A training pass uses
-    the mean and the biased variance of the batch and moves the states; any other pass, and any pass with
-    `use_global_stats`, uses the states, and gradients then pass through the affine map alone.  The outputs
-    `mean` and `var` hold what was used, `var` as 1/sqrt(variance + eps) (as MXNet 1.9.1 does); no gradient
-    passes through them.
-
-    Ioffe and Szegedy 2015.  MXNet's BatchNorm: states are moving averages.  Caffe's with `affine` off and
-    `statistics` sum: the states are a sum of means, a sum of unbiased variances and their weight
-    `moving_factor` (1,), each multiplied by `momentum` before a batch is added; with weight 0 mean and
-    variance are 0.
+    As in MXNet 1.9.1 the backward pass moves the moving averages: a forward pass alone, or one that no wanted
+    gradient passes through, leaves them.
     """
 
     eps = Float(1e-3, "what is added to the variance", min=0)
@@ -31,37 +24,21 @@ class BatchNorm(Op):
     fix_gamma = Bool(True, "gamma counts as 1 and gets no gradient")
     use_global_stats = Bool(False, "use the states in training, too, and leave them alone")
     output_mean_var = Bool(False, "show the outputs mean and var")
-    axis = Int(1, "the axis of the channels; negative counts from the end")
-    affine = Bool(True, "scale by gamma and shift by beta")
-    statistics = Enum("average", "sum", default="average", help="moving averages as states, or Caffe's sums")
+    #: what only `BatchNorm` lets one choose
+    axis: Any = 1
+    affine: Any = True
+    statistics: Any = "average"
 
     inputs = ("data", "gamma", "beta")
     states = ("moving_mean", "moving_var", "moving_factor")
     initial: ClassVar[dict[str, str]] = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
     outputs = ("output", "mean", "var")
-    scratch = ("work", "first", "second", "third")
+    initial = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
+    scratch = ("work", "first", "second", "scale", "inverse")
     work = 5
     inplace = (("data", "output"), ("doutput", "ddata"))
-    onnx = (
-        As(
-            "BatchNormalization",
-            eps=To("epsilon", absent=1e-5),
-            momentum=To("momentum", absent=0.9),
-            fix_gamma=Fixed(False),
-            use_global_stats=Lost("inference always uses the states"),
-            output_mean_var=Fixed(False),
-            axis=Fixed(1),
-            affine=Fixed(True),
-            statistics=Fixed("average"),
-        ),
-    )
-    examples = (
-        ({"fix_gamma": False}, {"data": (4, 3, 2, 2)}),
-        ({"eps": 0.1, "output_mean_var": True, "axis": -1}, {"data": (4, 2, 3)}),
-        ({"use_global_stats": True, "fix_gamma": False}, {"data": (4, 3)}),
-        ({"affine": False, "statistics": "sum", "momentum": 0.7}, {"data": (4, 3, 2)}),
-        ({"affine": False, "statistics": "sum", "use_global_stats": True}, {"data": (4, 3)}),
-    )
+    #: whether the output `var` holds 1 / sqrt(variance + eps)
+    inverse_shown = True
 
     def input_names(self) -> tuple[str, ...]:
         return self.inputs if self.affine else self.inputs[:1]
@@ -83,10 +60,19 @@ class BatchNorm(Op):
         for name in (*self.input_names()[1:], *self.state_names()[:2], "mean", "var"):
             s.merge(name, (channels,), f"data {show(data)} has {channels} channels along axis {axis}")
 
+    def types(self, t: Shapes) -> None:
+        t.same("data", "output")
+        vectors = (*self.input_names()[1:], *self.state_names(), "mean", "var")
+        t.same(*vectors)
+        if t["data"] is not None:
+            for name in vectors:
+                t.merge(name, wide(t["data"]), f"data is {t['data']}")  # type: ignore[arg-type]
+
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data = s.full("data")
-        channels = Workspace((data[s.axis("data", self.axis)],))
-        return {"work": Workspace(data), "first": channels, "second": channels, "third": channels}
+        channels = Workspace((data[s.axis("data", self.axis)],), WIDE)
+        names = ("first", "second", "scale", "inverse") if backward else ("first", "second", "scale")
+        return {"work": Workspace(data, WIDE), **dict.fromkeys(names, channels)}
 
     def _of_the_batch(self, train: bool) -> bool:
         """Whether a pass uses the statistics of the batch."""
@@ -108,24 +94,18 @@ class BatchNorm(Op):
         work: Any,
         first: Any,
         second: Any,
-        third: Any,
+        scale: Any,
     ) -> None:
         mean = first if mean is None else mean
         var = second if var is None else var
         axis = self.axis % data.ndim
+        centres, spreads = spread(mean, data, axis), spread(var, data, axis)
         if self._of_the_batch(train):
-            rest = others(data.ndim, axis)
-            work = ordered(work, data)
-            data.mean(axis=rest, out=mean)
-            xp.subtract(data, spread(mean, data, axis), out=output)
-            xp.multiply(output, output, out=work)
-            work.mean(axis=rest, out=var)
-            count = data.size // mean.size
-            new = 1 - self.momentum if moving_factor is None else 1
-            unbiased = 1 if moving_factor is None or count == 1 else count / (count - 1)
-            self._move(xp, moving_mean, mean, new, third)
-            self._move(xp, moving_var, var, new * unbiased, third)
+            centre(xp, data, others(data.ndim, axis), centres, spreads, output, ordered(work, data))
             if moving_factor is not None:
+                count = data.size // mean.size
+                self._move(xp, moving_mean, mean, 1, scale)
+                self._move(xp, moving_var, var, count / max(1, count - 1), scale)
                 xp.multiply(moving_factor, self.momentum, out=moving_factor)
                 xp.add(moving_factor, 1, out=moving_factor)
         else:
@@ -133,11 +113,11 @@ class BatchNorm(Op):
             share = 1 / weight if weight else 0
             xp.multiply(moving_mean, share, out=mean)
             xp.multiply(moving_var, share, out=var)
-            xp.subtract(data, spread(mean, data, axis), out=output)
-        xp.add(var, self.eps, out=var)
-        xp.sqrt(var, out=var)
-        xp.divide(1, var, out=var)
-        xp.multiply(output, spread(self._scale(xp, gamma, var, third), data, axis), out=output)
+            xp.subtract(data, centres, out=output)
+        inverse = var if self.inverse_shown else scale
+        invert_root(xp, var, self.eps, inverse)
+        factor = self._factor(xp, gamma, inverse, scale)
+        xp.multiply(output, spread(factor, data, axis), out=output)
         if beta is not None:
             xp.add(output, spread(beta, data, axis), out=output)
 
@@ -147,12 +127,12 @@ class BatchNorm(Op):
         xp.multiply(batch, weight, out=vector)
         xp.add(state, vector, out=state)
 
-    def _scale(self, xp: Any, gamma: Any, var: Any, vector: Any) -> Any:
+    def _factor(self, xp: Any, gamma: Any, inverse: Any, scale: Any) -> Any:
         """What the centred data are multiplied by, for each channel."""
         if gamma is None or self.fix_gamma:
-            return var
-        xp.multiply(gamma, var, out=vector)
-        return vector
+            return inverse
+        xp.multiply(gamma, inverse, out=scale)
+        return scale
 
     def backward(
         self,
@@ -161,6 +141,8 @@ class BatchNorm(Op):
         doutput: Any,
         data: Any,
         gamma: Any,
+        moving_mean: Any,
+        moving_var: Any,
         mean: Any,
         var: Any,
         ddata: Any,
@@ -169,36 +151,122 @@ class BatchNorm(Op):
         work: Any,
         first: Any,
         second: Any,
-        third: Any,
+        scale: Any,
+        inverse: Any,
     ) -> None:
+        if self._of_the_batch(train) and self.statistics == "average":
+            self._move(xp, moving_mean, mean, 1 - self.momentum, scale)
+            self._move(xp, moving_var, self._variance(xp, var, first), 1 - self.momentum, scale)
+        if self.inverse_shown:
+            inverse = var
+        else:
+            invert_root(xp, var, self.eps, inverse)
         axis = self.axis % data.ndim
-        rest = others(data.ndim, axis)
         work = ordered(work, data)
-        doutput.sum(axis=rest, out=first)
-        xp.subtract(data, spread(mean, data, axis), out=work)
-        xp.multiply(work, doutput, out=work)
-        work.sum(axis=rest, out=second)
-        xp.multiply(second, var, out=second)  # the gradient of gamma
+
+        def along(vector: Any) -> Any:
+            return spread(vector, data, axis)
+
+        sums = along(first), along(second), work
+        centres, inverses = along(mean), along(inverse)
+        projections(xp, doutput, data, others(data.ndim, axis), centres, inverses, *sums)
         if dbeta is not None:
             xp.copyto(dbeta, first)
         if dgamma is not None:
             xp.copyto(dgamma, 0 if self.fix_gamma else second)
         if ddata is None:
             return
-        scale = spread(self._scale(xp, gamma, var, third), data, axis)
-        if not self._of_the_batch(train):
-            xp.multiply(doutput, scale, out=ddata)
-            return
-        # scale * (doutput - mean of doutput - normalised data * mean of (doutput * normalised data))
-        count = data.size // mean.size
-        xp.divide(first, count, out=first)
-        xp.divide(second, count, out=second)
-        xp.multiply(second, var, out=second)
-        xp.subtract(data, spread(mean, data, axis), out=work)
-        xp.multiply(work, spread(second, data, axis), out=work)
-        xp.add(work, spread(first, data, axis), out=work)
-        xp.subtract(doutput, work, out=ddata)
-        xp.multiply(ddata, scale, out=ddata)
+        factor = along(self._factor(xp, gamma, inverse, scale))
+        if self._of_the_batch(train):
+            through(xp, doutput, data, centres, inverses, factor, *sums, ddata)
+        else:
+            xp.multiply(doutput, factor, out=ddata)
+
+    def _variance(self, xp: Any, var: Any, vector: Any) -> Any:
+        """The variance of the batch, from the output `var`."""
+        if not self.inverse_shown:
+            return var
+        xp.multiply(var, var, out=vector)
+        xp.divide(1, vector, out=vector)
+        xp.subtract(vector, self.eps, out=vector)
+        return xp.maximum(vector, 0, out=vector)
+
+
+class BatchNorm(_BatchNorm):
+    """Normalise every channel over the batch: output = (data - mean) / sqrt(variance + eps) * gamma + beta.
+
+    data (N, C, S...) with the channels along `axis`; gamma, beta and the states (C,), of float32 where data
+    is float16.  A training pass uses the mean and the biased variance of the batch, and its backward pass
+    moves the states; any other pass, and any pass with `use_global_stats`, uses the states, and gradients
+    then pass through the affine map alone.  The outputs `mean` and `var` hold what was used, `var` as
+    1/sqrt(variance + eps) (as MXNet 1.9.1 does); no gradient passes through them.
+
+    Ioffe and Szegedy 2015.  MXNet's BatchNorm: states are moving averages.  Caffe's with `affine` off and
+    `statistics` sum: the states are a sum of means, a sum of unbiased variances and their weight
+    `moving_factor` (1,), each multiplied by `momentum` before the forward pass adds a batch; with weight 0
+    mean and variance are 0.
+    """
+
+    axis = Int(1, "the axis of the channels; negative counts from the end")
+    cudnn_off = Hint()
+    min_calib_range = Hint()
+    max_calib_range = Hint()
+    affine = Bool(True, "scale by gamma and shift by beta")
+    statistics = Enum("average", "sum", default="average", help="moving averages as states, or Caffe's sums")
+
+    names = ("BatchNorm", "CuDNNBatchNorm")
+    onnx = (
+        As(
+            "BatchNormalization",
+            eps=To("epsilon", absent=1e-5),
+            momentum=To("momentum", absent=0.9),
+            fix_gamma=Fixed(False),
+            use_global_stats=Lost("inference always uses the states"),
+            output_mean_var=Fixed(False),
+            axis=Fixed(1),
+            cudnn_off=Lost("advice"),
+            min_calib_range=Lost("advice"),
+            max_calib_range=Lost("advice"),
+            affine=Fixed(True),
+            statistics=Fixed("average"),
+        ),
+    )
+    examples = (
+        ({"fix_gamma": False}, {"data": (4, 3, 2, 2)}),
+        ({"eps": 0.1, "output_mean_var": True, "axis": -1}, {"data": (4, 2, 3)}),
+        ({"use_global_stats": True, "fix_gamma": False}, {"data": (4, 3)}),
+        ({"affine": False, "statistics": "sum", "momentum": 0.7}, {"data": (4, 3, 2)}),
+        ({"affine": False, "statistics": "sum", "use_global_stats": True}, {"data": (4, 3)}),
+    )
+
+
+class BatchNormV1(_BatchNorm):
+    """BatchNorm as it was at first: the channels lie along axis 1, and the output `var` is the variance.
+
+    data (N, C, S...), gamma, beta and the states (C,) -> output, shaped as data.  MXNet's BatchNorm_v1.
+    """
+
+    names = ("BatchNorm_v1",)
+    inverse_shown = False
+    examples = (
+        ({"fix_gamma": False}, {"data": (4, 3, 2, 2)}),
+        ({"output_mean_var": True}, {"data": (4, 3)}),
+    )
+
+
+class SyncBatchNorm(_BatchNorm):
+    """BatchNorm whose statistics MXNet gathers from several devices; here there is one.
+
+    data (N, C, S...), gamma, beta and the states (C,) -> output, shaped as data.  The output `var` is the
+    variance.  MXNet's SyncBatchNorm.
+    """
+
+    ndev = Hint("how many devices share the batch; without effect here")
+    key = Hint("the name under which devices share their statistics; without effect here")
+
+    names = ("_contrib_SyncBatchNorm",)
+    inverse_shown = False
+    examples = (({"key": "bn", "fix_gamma": False}, {"data": (4, 3, 2)}),)
 
 
 class Scale(Op):

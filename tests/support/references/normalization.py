@@ -4,7 +4,20 @@ import math
 
 import numpy as np
 
-from references import lines, reference
+from references import exempt, lines, reference
+
+exempt(
+    "the_outputs_have_the_dtype_of_the_data",
+    "statistics are float32 where data is float16, as in MXNet",
+    "BatchNorm",
+    "BatchNormV1",
+)
+
+
+@reference("BatchNormV1", "SyncBatchNorm", more=[({"use_global_stats": True}, {"data": (4, 3)})])
+def batch_norm_of_old(op, x, heads):
+    result = batch_norm(op, x, heads)
+    return {**result, "var": result["var"] ** -2 - op.eps}
 
 
 @reference(
