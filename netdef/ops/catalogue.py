@@ -10,6 +10,7 @@ FAMILIES = {
     "broadcast_shape": "broadcast_axis broadcast_axes broadcast_to broadcast_like",
     "convolution": "Convolution Convolution_v1",
     "correlation": "Correlation",
+    "ctc": "CTCLoss ctc_loss _contrib_CTCLoss _contrib_ctc_loss",
     "decompositions": """
         _linalg_potrf linalg_potrf _linalg_potri linalg_potri _linalg_inverse linalg_inverse _linalg_det
         linalg_det _linalg_slogdet linalg_slogdet _linalg_gelqf linalg_gelqf _linalg_syevd
@@ -37,8 +38,9 @@ FAMILIES = {
         _linalg_gemm linalg_gemm _linalg_gemm2 linalg_gemm2 _linalg_syrk linalg_syrk _linalg_trmm
         linalg_trmm _linalg_trsm linalg_trsm
     """,
-    "loss": "SoftmaxWithLoss Accuracy SoftmaxOutput Softmax",
+    "loss": "SoftmaxWithLoss Accuracy",
     "lrn": "LRN",
+    "makeloss": "MakeLoss IdentityAttachKLSparseReg",
     "matrix": "dot _sparse_dot batch_dot khatri_rao",
     "normalization": "BatchNorm CuDNNBatchNorm BatchNorm_v1 _contrib_SyncBatchNorm Scale",
     "ordering": "argmax argmin argmax_channel sort argsort topk",
@@ -48,10 +50,15 @@ FAMILIES = {
         sum sum_axis _sparse_sum mean _sparse_mean prod nansum nanprod max max_axis min min_axis norm
         _sparse_norm moments _np_cumsum cumsum
     """,
+    "regression": """
+        LinearRegressionOutput _sparse_LinearRegressionOutput MAERegressionOutput
+        _sparse_MAERegressionOutput LogisticRegressionOutput _sparse_LogisticRegressionOutput SVMOutput
+    """,
     "regularization": "Dropout",
     "rnn": "RNN",
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
+    "softmax_output": "SoftmaxOutput Softmax softmax_cross_entropy",
     "spatial": "GridGenerator BilinearSampler SpatialTransformer",
     "structure": "Flatten Reinterpret Concat",
     "upsampling": "UpSampling",

@@ -1,22 +1,32 @@
-"""Softmax losses and the accuracy: operators that read class numbers."""
+"""Operators that read class numbers: what they share, and Caffe's loss and accuracy."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from netdef.ops.arrays import choose, others, softmax
-from netdef.ops.base import Op, Workspace
-from netdef.ops.fields import Bool, Enum, Float, Int
+from netdef.ops.base import WIDE, Op, Workspace
+from netdef.ops.fields import Bool, Enum, Int
 from netdef.ops.shapes import Full, ShapeError, Shapes, complete, prod, show
 
 #: the least probability whose logarithm Caffe takes (FLT_MIN); the loss of one label is 87.34 at most
 TINY = 2.0**-126
 
 
-class Labelled(Op, abstract=True):
-    """An operator that reads predictions and class numbers."""
+class WithLabel(Op, abstract=True):
+    """An operator that reads predictions and labels, which may have a type of their own."""
 
     inputs = ("data", "label")
+
+    def types(self, t: Shapes) -> None:
+        t.same("data", *self.output_names())
+        if t["label"] is None:  # any type will do; labels that nobody declares are made like the data
+            t.merge("label", t["data"])
+
+
+class Labelled(WithLabel, abstract=True):
+    """An operator that reads predictions and class numbers."""
+
     scratch = ("classes", "chosen", "ignored", "column", "work")
 
     def class_axes(self, rank: int) -> tuple[int, ...]:
@@ -38,18 +48,13 @@ class Labelled(Op, abstract=True):
     def labels(self, s: Shapes) -> dict[str, int]:
         return {"label": self.count_classes(s.full("data"))}
 
-    def types(self, t: Shapes) -> None:
-        t.same("data", *self.output_names())
-        if t["label"] is None:  # any type will do; labels that nobody declares are made like the data
-            t.merge("label", t["data"])
-
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         """`column` has one place for each label: the shape of data with size 1 for the classes."""
         data = s.full("data")
         axes = self.class_axes(len(data))
         column = tuple(1 if axis in axes else size for axis, size in enumerate(data))
         spaces = {
-            "classes": Workspace((self.count_classes(data),)),
+            "classes": Workspace((self.count_classes(data),), WIDE),
             "chosen": Workspace(data, "bool"),
             "column": Workspace(column),
             "work": Workspace(data),
@@ -252,147 +257,3 @@ class Accuracy(Classified):
             xp.divide(each, classes, out=each)
         column.sum(out=accuracy)
         xp.divide(accuracy, max(1, self.count_labels(xp, column, ignored)), out=accuracy)
-
-
-class SoftmaxOutput(Labelled):
-    """Softmax forwards, the gradient of the cross-entropy backwards: data, label -> output, shaped as data.
-
-    The classes lie along axis 1 with `multi_output`, along the last axis with `preserve_shape`, otherwise
-    along all axes but the first.  label holds class numbers, or probabilities where it has the shape of
-    data.  The gradient is (output - onehot(label)) * grad_scale / Z, whatever arrives from above unless
-    `out_grad`; Z is 1 (null), the size of the batch (batch) or the number of labels that are not
-    `ignore_label` (valid), times the number of positions with `multi_output` unless valid.  MXNet's
-    SoftmaxOutput, as of 1.9.1.
-    """
-
-    grad_scale = Float(1.0, "factor of the gradient")
-    ignore_label = Float(-1.0, "a label whose gradient is zero if use_ignore is set")
-    multi_output = Bool(False, "the classes lie along axis 1, with one label for each position")
-    use_ignore = Bool(False, "whether ignore_label is heeded")
-    preserve_shape = Bool(False, "the classes lie along the last axis")
-    normalization = Enum("null", "batch", "valid", default="null", help="what the gradient is divided by")
-    out_grad = Bool(False, "multiply by the gradient that arrives")
-    smooth_alpha = Float(0.0, "probability moved from the label to the other classes", min=0, max=1)
-
-    names = ("SoftmaxOutput", "Softmax")
-    work = 5
-    inplace = (("data", "output"),)
-    examples = (
-        ({}, {"data": (4, 3), "label": (4,)}),
-        ({"multi_output": True, "normalization": "valid"}, {"data": (2, 3, 2, 2), "label": (2, 4)}),
-        ({"preserve_shape": True, "normalization": "batch"}, {"data": (2, 3, 4), "label": (2, 3)}),
-        ({"smooth_alpha": 0.1, "use_ignore": True, "ignore_label": 0}, {"data": (4, 3), "label": (4,)}),
-        ({"grad_scale": 0.5}, {"data": (4, 3), "label": (4, 3)}),
-        ({"out_grad": True}, {"data": (4, 3), "label": (4,)}),
-    )
-
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
-        if self.out_grad:
-            # the graph connects what a kernel names, so the head's gradient is named only where it is used
-            object.__setattr__(self, "backward", self._backward_of_head)
-
-    def class_axes(self, rank: int) -> tuple[int, ...]:
-        if self.multi_output:
-            return (1,)
-        return (rank - 1,) if self.preserve_shape else tuple(range(1, rank))
-
-    def ignored_label(self) -> int | None:
-        return int(self.ignore_label) if self.use_ignore else None
-
-    def labels(self, s: Shapes) -> dict[str, int]:
-        return {} if s["label"] == s["data"] else super().labels(s)
-
-    def shape(self, s: Shapes) -> None:
-        s.same("data", "output")
-        data = s.rank("data", 2, "a batch of class scores")
-        if data is None:
-            return
-        label = s["label"]
-        if label is not None and len(label) == len(data) and (label == data or not self.multi_output):
-            s.same("data", "label")  # probabilities
-            return
-        if not self.multi_output:
-            s.merge("label", data[:-1], f"data is {show(data)}")
-            s.merge("data", (*(s["label"] or ()), data[-1]))
-            return
-        legal = ((data[0], prod(data[2:])), (data[0], *data[2:]), (data[0], 1, *data[2:]))
-        if label is None or None in label:
-            rank = 2 if label is None else len(label)
-            s.merge("label", next((shape for shape in legal if len(shape) == rank), legal[0]))
-        elif None not in data and label not in legal:
-            raise ShapeError(
-                f"label is {show(label)}, but data is {show(data)}: with multi_output it is "
-                + " or ".join(dict.fromkeys(map(show, legal))),
-                tensor="label",
-                attribute="multi_output",
-            )
-
-    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        spaces = super().workspaces(s, backward)
-        if not backward:
-            return {"column": spaces["column"]}
-        del spaces["work"]
-        return {**spaces, "ignored": Workspace(spaces["column"].shape, "bool")}
-
-    def forward(self, xp: Any, data: Any, output: Any, column: Any) -> None:
-        softmax(xp, data, self.class_axes(data.ndim), column, output)
-
-    def backward(
-        self,
-        xp: Any,
-        label: Any,
-        output: Any,
-        ddata: Any,
-        classes: Any,
-        chosen: Any,
-        ignored: Any,
-        column: Any,
-    ) -> None:
-        if label.shape == output.shape:
-            xp.subtract(output, label, out=ddata)
-            xp.multiply(ddata, self.grad_scale, out=ddata)
-            return
-        count = label.size
-        if count > column.size:
-            # MXNet infers a label for all axes but the last, even where one distribution has more, and then
-            # reads as many as there are distributions
-            label = label.reshape(-1)[: column.size]
-        ignore, axes = self.ignored_label(), self.class_axes(output.ndim)
-        choose(xp, label, ignore, axes, classes, chosen, ignored, column)
-        # the target is 1 - alpha at the label and share elsewhere; MXNet leaves alpha aside with multi_output
-        alpha = 0.0 if self.multi_output else self.smooth_alpha
-        share = alpha / max(1, classes.size - 1)
-        xp.multiply(chosen, alpha + share - 1, out=ddata)
-        xp.add(ddata, output, out=ddata)
-        if share:
-            xp.subtract(ddata, share, out=ddata)
-        if ignore is not None:
-            xp.copyto(ddata, 0, where=ignored)
-        xp.multiply(ddata, self.grad_scale / self._divisor(xp, count, column, ignored), out=ddata)
-
-    def _divisor(self, xp: Any, count: int, column: Any, ignored: Any) -> int:
-        """What the gradient is divided by; valid leaves out `ignore_label` whether or not it is in use."""
-        if self.normalization == "batch":
-            return count
-        if self.normalization == "null":
-            return max(1, prod(column.shape[2:]) or 0) if self.multi_output else 1
-        if not self.use_ignore:
-            xp.equal(column, int(self.ignore_label), out=ignored)
-        return max(1, self.count_labels(xp, column, ignored))
-
-    def _backward_of_head(
-        self,
-        xp: Any,
-        doutput: Any,
-        label: Any,
-        output: Any,
-        ddata: Any,
-        classes: Any,
-        chosen: Any,
-        ignored: Any,
-        column: Any,
-    ) -> None:
-        """`backward` with `out_grad`."""
-        SoftmaxOutput.backward(self, xp, label, output, ddata, classes, chosen, ignored, column)
-        xp.multiply(ddata, doutput, out=ddata)

@@ -298,17 +298,13 @@ LATER = {
     ("softmax", "use_length"),
     *(("LeakyReLU", kind) for kind in ("gelu", "prelu", "selu")),
 }
-#: MXNet 1.9.1 multiplies by the output where its documentation, and ours, says the gradient that arrives
-WRONG_THERE = {("SoftmaxOutput", "out_grad")}
 
 
 def runs_here(case):
     if case["op_type"] not in OPERATORS or find(case["op_type"]).__name__ in ELSEWHERE.keys() - {"Dropout"}:
         return False
     words = {*case["attrs"], *case["attrs"].values()}
-    return head_node(case) is not None and not any(
-        (case["op_type"], word) in LATER | WRONG_THERE for word in words
-    )
+    return head_node(case) is not None and not any((case["op_type"], word) in LATER for word in words)
 
 
 MXNET = [pytest.param(case, id=case["id"]) for case in recorded() if runs_here(case)]
