@@ -27,7 +27,9 @@ FAMILIES = {
         _rminus_scalar _RMinusScalar _mul_scalar _MulScalar _div_scalar _DivScalar _rdiv_scalar
         _RDivScalar ElementWiseSum add_n _copy identity BlockGrad stop_gradient
     """,
+    "embedding": "Embedding _sparse_Embedding _contrib_SparseEmbedding",
     "histogram": "_histogram",
+    "indexing": "take pick choose_element_0index batch_take one_hot where _sparse_where",
     "instance": "InstanceNorm GroupNorm L2Normalization",
     "interleaved": """
         _contrib_interleaved_matmul_selfatt_qk _contrib_interleaved_matmul_encdec_qk
@@ -58,6 +60,11 @@ FAMILIES = {
     "rnn": "RNN",
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
+    "scatter": """
+        gather_nd scatter_nd _backward_gather_nd _scatter_set_nd _contrib_index_copy fill_element_0index
+        _ravel_multi_index ravel_multi_index _unravel_index unravel_index
+    """,
+    "sequence": "SequenceLast SequenceMask SequenceReverse",
     "softmax_output": "SoftmaxOutput Softmax softmax_cross_entropy",
     "spatial": "GridGenerator BilinearSampler SpatialTransformer",
     "structure": "Flatten Reinterpret Concat",
