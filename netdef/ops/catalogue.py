@@ -6,6 +6,10 @@ An operator that is not listed does not exist, whatever is imported; a test comp
 #: module of `netdef.ops` -> all names of its operators
 FAMILIES = {
     "activation": "Activation LeakyReLU softmax",
+    "adaptive": """
+        adam_update _sparse_adam_update rmsprop_update rmspropalex_update ftrl_update _sparse_ftrl_update
+        ftml_update lamb_update_phase1 lamb_update_phase2
+    """,
     "attention": "masked_softmax masked_log_softmax MultiHeadAttention",
     "broadcast_shape": "broadcast_axis broadcast_axes broadcast_to broadcast_like",
     "convolution": "Convolution Convolution_v1",
@@ -68,5 +72,9 @@ FAMILIES = {
     "softmax_output": "SoftmaxOutput Softmax softmax_cross_entropy",
     "spatial": "GridGenerator BilinearSampler SpatialTransformer",
     "structure": "Flatten Reinterpret Concat",
+    "update": """
+        sgd_update _sparse_sgd_update mp_sgd_update sgd_mom_update _sparse_sgd_mom_update
+        mp_sgd_mom_update nag_mom_update mp_nag_mom_update signsgd_update signum_update
+    """,
     "upsampling": "UpSampling",
 }

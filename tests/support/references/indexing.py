@@ -18,7 +18,7 @@ def bounded(number, size, mode):
 def numbers_for_take(op, shapes, random):
     size = shapes.full("a")[op.axis]
     low, high = (0, size) if op.mode == "raise" else (-size, 2 * size)
-    return {"indices": random.integers(low, high, shapes.full("indices")) + 0.4 * (low == 0)}
+    return {"indices": random.integers(low, high, shapes.full("indices")) + 0.4 * (low < 0)}
 
 
 @reference("Take", more=[({"axis": 0}, {"a": (3,), "indices": (7,)}), ({}, {"a": (3, 2), "indices": ()})])
