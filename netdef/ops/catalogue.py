@@ -12,6 +12,10 @@ FAMILIES = {
     """,
     "attention": "masked_softmax masked_log_softmax MultiHeadAttention",
     "broadcast_shape": "broadcast_axis broadcast_axes broadcast_to broadcast_like",
+    "contrib": """
+        _contrib_quadratic _contrib_div_sqrt_dim _contrib_gradientmultiplier _contrib_arange_like
+        _contrib_index_array _contrib_allclose
+    """,
     "convolution": "Convolution Convolution_v1",
     "correlation": "Correlation",
     "ctc": "CTCLoss ctc_loss _contrib_CTCLoss _contrib_ctc_loss",
@@ -52,6 +56,7 @@ FAMILIES = {
     "ordering": "argmax argmin argmax_channel sort argsort topk",
     "pooling": "Pooling",
     "pooling_v1": "Pooling_v1",
+    "quantization": "_contrib_quantize _contrib_dequantize",
     "reduce": """
         sum sum_axis _sparse_sum mean _sparse_mean prod nansum nanprod max max_axis min min_axis norm
         _sparse_norm moments _np_cumsum cumsum
@@ -61,6 +66,7 @@ FAMILIES = {
         _sparse_MAERegressionOutput LogisticRegressionOutput _sparse_LogisticRegressionOutput SVMOutput
     """,
     "regularization": "Dropout",
+    "resampling": "_contrib_AdaptiveAvgPooling2D _contrib_BilinearResize2D",
     "rnn": "RNN",
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
@@ -69,6 +75,7 @@ FAMILIES = {
         _ravel_multi_index ravel_multi_index _unravel_index unravel_index
     """,
     "sequence": "SequenceLast SequenceMask SequenceReverse",
+    "sketching": "_contrib_fft _contrib_ifft _contrib_count_sketch",
     "softmax_output": "SoftmaxOutput Softmax softmax_cross_entropy",
     "spatial": "GridGenerator BilinearSampler SpatialTransformer",
     "structure": "Flatten Reinterpret Concat",

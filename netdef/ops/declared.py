@@ -22,7 +22,8 @@ class Declared:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = {value.name: value for value in vars(cls).values() if isinstance(value, Field)}
-        cls.fields = {**cls.fields, **own}
+        bases = [vars(base).get("fields", {}) for base in reversed(cls.__mro__[1:])]
+        cls.fields = {name: field for fields in (*bases, own) for name, field in fields.items()}
 
     def __init__(self, **values: Any) -> None:
         for name in values:

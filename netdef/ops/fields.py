@@ -42,7 +42,7 @@ class Field:
 
     kind = "value"
     name = ""
-    #: the name in Python, where another thing has that name already: `shape_` holds the field `shape`
+    #: where an instance holds the value: the name, with `_` behind it where the class needs the name itself
     attribute = ""
 
     def __init__(
@@ -52,7 +52,7 @@ class Field:
         self.help, self.number, self.repeated = help, number, repeated
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name, self.attribute = name.rstrip("_"), name
+        self.attribute, self.name = name, name.removesuffix("_")
 
     if TYPE_CHECKING:
 
