@@ -1,4 +1,4 @@
-"""Elementwise operators of tensors that have one shape (MXNet's rule: nothing is broadcast)."""
+"""What maps elements to elements: the base of its operators, sums of many tensors, identities, constants."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered
 from netdef.ops.base import Op, Variadic, Workspace
-from netdef.ops.fields import Float, Floats
+from netdef.ops.fields import DType, Float, Floats
 from netdef.ops.foreign import As, Fixed, Lost
 from netdef.ops.shapes import ShapeError, Shapes
 
@@ -23,201 +23,28 @@ def same_shape(s: Shapes, *names: str) -> None:
         raise
 
 
-class Binary(Op, abstract=True):
-    """An operator of two tensors of one shape: lhs, rhs -> output.
+def refuse_types(t: Shapes, name: str, kinds: tuple[str, ...], needed: str) -> None:
+    """Refuse a tensor whose dtype begins with one of `kinds`; `needed` says what would do."""
+    dtype: Any = t[name]
+    if dtype is not None and dtype.startswith(kinds):
+        raise ShapeError(f"{name} is {dtype}, but {needed} are needed", tensor=name, kind="dtype-mismatch")
 
-    A derived class names the array function.  Its `backward` writes `drhs` last, because that may be the
-    memory of `doutput`.
-    """
 
-    inputs = ("lhs", "rhs")
-    inplace: ClassVar[Pairs] = (("lhs", "output"), ("rhs", "output"), ("doutput", "drhs"))
-    examples = (({}, {"lhs": (4, 3, 2), "rhs": (4, 3, 2)}),)
-    function = ""
+def only_numbers(t: Shapes, name: str) -> None:
+    """MXNet's arithmetic takes integers of any size, but no truth values."""
+    refuse_types(t, name, ("bool",), "numbers")
 
-    def shape(self, s: Shapes) -> None:
-        same_shape(s, "lhs", "rhs", "output")
 
-    def forward(self, xp: Any, lhs: Any, rhs: Any, output: Any) -> None:
-        getattr(xp, self.function)(lhs, rhs, out=output)
+def only_reals(t: Shapes, name: str) -> None:
+    """Refuse what is not a floating-point number."""
+    refuse_types(t, name, ("bool", "int", "uint"), "floating-point numbers")
 
 
-class Plus(Binary):
-    """lhs + rhs."""
-
-    names = ("elemwise_add", "_plus", "_Plus", "_add")
-    function = "add"
-    inplace = (*Binary.inplace, ("doutput", "dlhs"))
-    onnx = (As("Add"),)
-
-    def backward(self, xp: Any, doutput: Any, dlhs: Any, drhs: Any) -> None:
-        if dlhs is not None:
-            xp.copyto(dlhs, doutput)
-        if drhs is not None:
-            xp.copyto(drhs, doutput)
-
-
-class Minus(Binary):
-    """lhs - rhs."""
-
-    names = ("elemwise_sub", "_minus", "_Minus", "_sub")
-    function = "subtract"
-    inplace = (*Binary.inplace, ("doutput", "dlhs"))
-    onnx = (As("Sub"),)
-
-    def backward(self, xp: Any, doutput: Any, dlhs: Any, drhs: Any) -> None:
-        if dlhs is not None:
-            xp.copyto(dlhs, doutput)
-        if drhs is not None:
-            xp.negative(doutput, out=drhs)
-
-
-class Mul(Binary):
-    """lhs * rhs."""
-
-    names = ("elemwise_mul", "_mul", "_Mul")
-    function = "multiply"
-    onnx = (As("Mul"),)
-
-    def backward(self, xp: Any, doutput: Any, lhs: Any, rhs: Any, dlhs: Any, drhs: Any) -> None:
-        if dlhs is not None:
-            xp.multiply(doutput, rhs, out=dlhs)
-        if drhs is not None:
-            xp.multiply(doutput, lhs, out=drhs)
-
-
-class Div(Binary):
-    """lhs / rhs."""
-
-    names = ("elemwise_div", "_div", "_Div")
-    function = "divide"
-    onnx = (As("Div"),)
-
-    def backward(self, xp: Any, doutput: Any, lhs: Any, rhs: Any, dlhs: Any, drhs: Any) -> None:
-        if dlhs is not None:
-            xp.divide(doutput, rhs, out=dlhs)
-        if drhs is not None:  # -doutput * lhs / rhs^2
-            xp.divide(doutput, rhs, out=drhs)
-            xp.multiply(drhs, lhs, out=drhs)
-            xp.divide(drhs, rhs, out=drhs)
-            xp.negative(drhs, out=drhs)
-
-
-class _Choice(Binary, abstract=True):
-    """One of the two values: the left one where the comparison `keeps_left` holds."""
-
-    keeps_left = ""
-    scratch = ("mask",)
-
-    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        return {"mask": Workspace(s.full("lhs"), "bool")} if backward else {}
-
-    def backward(self, xp: Any, doutput: Any, lhs: Any, rhs: Any, dlhs: Any, drhs: Any, mask: Any) -> None:
-        mask = ordered(mask, lhs)
-        getattr(xp, self.keeps_left)(lhs, rhs, out=mask)
-        if dlhs is not None:
-            xp.multiply(doutput, mask, out=dlhs)
-        if drhs is not None:
-            xp.logical_not(mask, out=mask)
-            xp.multiply(doutput, mask, out=drhs)
-
-
-class Maximum(_Choice):
-    """The larger of lhs and rhs; the gradient goes to the one that was taken, of equal ones to lhs."""
-
-    names = ("_maximum", "_Maximum")
-    function, keeps_left = "maximum", "greater_equal"
-    onnx = (As("Max"),)
-
-
-class Minimum(_Choice):
-    """The smaller of lhs and rhs; the gradient goes to the one that was taken, of equal ones to lhs."""
-
-    names = ("_minimum", "_Minimum")
-    function, keeps_left = "minimum", "less_equal"
-    onnx = (As("Min"),)
-
-
-class Scalar(Op, abstract=True):
-    """An operator of a tensor and a number: data, scalar -> output of the same shape."""
-
-    scalar = Float(help="the number")
-
-    inplace: ClassVar[Pairs] = (("data", "output"), ("doutput", "ddata"))
-    examples = (({"scalar": 1.5}, {"data": (4, 3, 2)}),)
-
-
-class PlusScalar(Scalar):
-    """data + scalar."""
-
-    names = ("_plus_scalar", "_PlusScalar")
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.add(data, self.scalar, out=output)
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        xp.copyto(ddata, doutput)
-
-
-class MinusScalar(PlusScalar):
-    """data - scalar."""
-
-    names = ("_minus_scalar", "_MinusScalar")
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.subtract(data, self.scalar, out=output)
-
-
-class RMinusScalar(Scalar):
-    """scalar - data."""
-
-    names = ("_rminus_scalar", "_RMinusScalar")
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.subtract(self.scalar, data, out=output)
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        xp.negative(doutput, out=ddata)
-
-
-class MulScalar(Scalar):
-    """data * scalar."""
-
-    names = ("_mul_scalar", "_MulScalar")
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.multiply(data, self.scalar, out=output)
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        xp.multiply(doutput, self.scalar, out=ddata)
-
-
-class DivScalar(Scalar):
-    """data / scalar."""
-
-    names = ("_div_scalar", "_DivScalar")
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.divide(data, self.scalar, out=output)
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        xp.divide(doutput, self.scalar, out=ddata)
-
-
-class RDivScalar(Scalar):
-    """scalar / data."""
-
-    names = ("_rdiv_scalar", "_RDivScalar")
-    inplace = (("data", "output"),)
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.divide(self.scalar, data, out=output)
-
-    def backward(self, xp: Any, doutput: Any, data: Any, ddata: Any) -> None:
-        # -doutput * scalar / data^2
-        xp.divide(-self.scalar, data, out=ddata)
-        xp.divide(ddata, data, out=ddata)
-        xp.multiply(ddata, doutput, out=ddata)
+def add_up(xp: Any, full: Any, target: Any) -> None:
+    """Sum over the axes along which `target` was broadcast."""
+    shaped = target.reshape((1,) * (full.ndim - target.ndim) + target.shape)
+    axes = tuple(axis for axis in range(full.ndim) if shaped.shape[axis] != full.shape[axis])
+    full.sum(axis=axes, keepdims=True, out=shaped)
 
 
 class ElementWiseSum(Variadic):
@@ -261,7 +88,7 @@ class ElementWiseSum(Variadic):
             xp.add(args[0], args[1], out=output)
             rest = 2
         else:
-            xp.multiply(args[0], weights[0], out=output)
+            _weigh(xp, args[0], weights[0], output)
             rest = 1
         for array, weight in zip(args[rest:], weights[rest:]):
             if weight == 1:
@@ -277,7 +104,15 @@ class ElementWiseSum(Variadic):
         # the first input last: its gradient may be the memory of doutput
         for gradient, weight in zip(reversed(dargs), reversed(self._weights())):
             if gradient is not None:
-                xp.multiply(doutput, weight, out=gradient)
+                _weigh(xp, doutput, weight, gradient)
+
+
+def _weigh(xp: Any, array: Any, weight: float, out: Any) -> None:
+    """A multiple of an array; integers stay integers where the weight is 1."""
+    if weight == 1:
+        xp.copyto(out, array)
+    else:
+        xp.multiply(array, weight, out=out)
 
 
 class Identity(Op, abstract=True):
@@ -309,3 +144,144 @@ class BlockGrad(Identity):
     """The input itself, and no gradient for what lies below: data -> output of the same shape."""
 
     names = ("BlockGrad", "stop_gradient")
+
+
+class MakeLossOfEach(Op):
+    """Let every element be a loss: data -> loss, the same numbers, with a gradient of 1 for each.
+
+    The gradient that arrives is not looked at.  MXNet's make_loss; MakeLoss is the operator with a scale.
+    """
+
+    names = ("make_loss",)
+    outputs = ("loss",)
+    work = 0
+    inplace = (("data", "loss"),)
+    examples = (({}, {"data": (4, 3, 2)}),)
+
+    def view(self, train: bool) -> tuple[str, str] | None:
+        return "data", "loss"
+
+    def forward(self, xp: Any, data: Any, loss: Any) -> None:
+        xp.copyto(loss, data)
+
+    def backward(self, xp: Any, ddata: Any) -> None:
+        ddata.fill(1)
+
+
+class IdentityWithAttrLikeRhs(Op):
+    """The left tensor, which has the shape and the dtype of the right one: lhs, rhs -> output.
+
+    The values of rhs are not read; its gradient is 0.  MXNet's _identity_with_attr_like_rhs.
+    """
+
+    names = ("_identity_with_attr_like_rhs",)
+    inputs = ("lhs", "rhs")
+    work = 0
+    inplace = (("lhs", "output"), ("doutput", "dlhs"))
+    examples = (({}, {"lhs": (4, 3), "rhs": (4, 3)}),)
+
+    def shape(self, s: Shapes) -> None:
+        same_shape(s, "lhs", "rhs", "output")
+
+    def view(self, train: bool) -> tuple[str, str] | None:
+        return "lhs", "output"
+
+    def forward(self, xp: Any, lhs: Any, output: Any) -> None:
+        xp.copyto(output, lhs)
+
+    def backward(self, xp: Any, doutput: Any, dlhs: Any) -> None:
+        xp.copyto(dlhs, doutput)
+
+
+class _Constant(Op, abstract=True):
+    """One number everywhere: data -> output of the shape and dtype of data, whose values are not read."""
+
+    value = 0
+
+    work = 0
+    examples = (({}, {"data": (4, 3, 2)}),)
+
+    def forward(self, xp: Any, output: Any) -> None:
+        output.fill(self.value)
+
+
+class ZerosLike(_Constant):
+    """Zeros: data -> output of the shape and dtype of data."""
+
+    names = ("zeros_like",)
+
+
+class OnesLike(_Constant):
+    """Ones: data -> output of the shape and dtype of data."""
+
+    names = ("ones_like",)
+    value = 1
+
+
+class Cast(Op):
+    """The same numbers in another dtype: data -> output of the same shape.
+
+    What does not fit is cut as a processor does: fractions to whole numbers towards 0, large numbers to the
+    last bits; anything but 0 is true.  The gradient is cast back.
+    """
+
+    dtype = DType(
+        *("float16", "float32", "float64", "uint8", "int8", "int32", "int64", "bool"),
+        help="the dtype of the output",
+    )
+
+    names = ("Cast", "cast")
+    work = 0
+    examples = (
+        ({"dtype": "float64"}, {"data": (4, 3, 2)}),
+        ({"dtype": "int32"}, {"data": (4, 3)}),
+    )
+
+    def types(self, t: Shapes) -> None:
+        t.merge("output", self.dtype, f"it is cast to {self.dtype}")
+
+    def forward(self, xp: Any, data: Any, output: Any) -> None:
+        xp.copyto(output, data, casting="unsafe")
+
+    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
+        xp.copyto(ddata, doutput, casting="unsafe")
+
+
+class Clip(Op):
+    """Keep every element between two numbers: data -> output of the same shape.
+
+    A gradient passes where nothing was changed, on the bounds themselves, too.  NaN stays NaN.
+    """
+
+    a_min = Float(help="the least number", infinite=True)
+    a_max = Float(help="the largest number", infinite=True)
+
+    names = ("clip",)
+    scratch = ("inside", "below")
+    inplace = (("data", "output"), ("doutput", "ddata"), ("data", "ddata"))
+    examples = (
+        ({"a_min": -0.5, "a_max": 0.7}, {"data": (4, 3, 2)}),
+        ({"a_min": -0.5, "a_max": float("inf")}, {"data": (4, 3)}),
+    )
+
+    def types(self, t: Shapes) -> None:
+        super().types(t)
+        only_numbers(t, "data")
+
+    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        mask = Workspace(s.full("data"), "bool")
+        return {"inside": mask, "below": mask} if backward else {}
+
+    def forward(self, xp: Any, data: Any, output: Any) -> None:
+        if output.dtype.kind == "f":
+            xp.clip(data, self.a_min, self.a_max, out=output)
+        else:  # MXNet compares as real numbers and then cuts the bounds
+            xp.clip(data, self.a_min, self.a_max, out=output, dtype="float64", casting="unsafe")
+
+    def backward(self, xp: Any, doutput: Any, data: Any, ddata: Any, inside: Any, below: Any) -> None:
+        inside, below = ordered(inside, data), ordered(below, data)
+        xp.less(data, self.a_min, out=below)
+        xp.greater(data, self.a_max, out=inside)
+        xp.logical_or(inside, below, out=inside)
+        xp.logical_not(inside, out=inside)
+        xp.multiply(doutput, inside, out=ddata)
