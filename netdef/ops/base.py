@@ -7,7 +7,8 @@ and what they cost. An instance is the parsed, frozen attributes of a node and h
 The parameter names of `forward` and `backward` are the contract with the planner:
 
 * names of inputs, states, outputs and workspaces stand for arrays, `d<name>` for gradients; `args` and
-  `dargs` stand for the lists of an operator with any number of inputs;
+  `dargs` stand for the lists of an operator with any number of inputs, `outs` and `douts` for those of one
+  with any number of outputs;
 * what `backward` names is kept alive until then, and nothing else;
 * `xp` is the array module (numpy or CuPy), `train` whether the pass trains, `random` a
   `numpy.random.Generator`.
@@ -76,6 +77,8 @@ class Op(Declared):
     counted: ClassVar[int] = 0
     #: how many of the outputs a user sees; the others carry facts from forward to backward
     visible: ClassVar[int] = 1
+    #: whether the attributes say how many outputs `output0`, `output1`, ... there are
+    splits: ClassVar[bool] = False
     #: names of the workspaces that `workspaces` may ask for
     scratch: ClassVar[tuple[str, ...]] = ()
     #: pairs (read, written) that may be one array, forward and backward
@@ -103,7 +106,8 @@ class Op(Declared):
             return
         if not cls.__doc__:
             raise TypeError(f"operator {cls.__name__} has no docstring")
-        tensors = {*cls.inputs, *cls.states, *cls.outputs, *cls.scratch, *(("args",) if cls.variadic else ())}
+        lists = (*(("args",) if cls.variadic else ()), *(("outs",) if cls.splits else ()))
+        tensors = {*cls.inputs, *cls.states, *cls.outputs, *cls.scratch, *lists}
         known = {*INJECTED, *tensors, *(f"d{name}" for name in tensors)}
         for kernel in (cls.forward, cls.backward):
             if unknown := set(parameters(kernel)) - known:
@@ -146,6 +150,9 @@ class Op(Declared):
         """Merge what is known about the dtypes; by default all tensors have one."""
         t.same(*self.input_names(), *self.state_names(), *self.output_names())
 
+    def check(self, s: Shapes) -> None:
+        """Refuse complete shapes that inference, as in MXNet, lets pass; raises `ShapeError`."""
+
     def view(self, train: bool) -> tuple[str, str] | None:
         """The pair (input, output) when the output is the input's memory and no kernel runs."""
         return None
@@ -177,7 +184,7 @@ class Variadic(Op, abstract=True):
     """An operator with `num_args` inputs `arg0`, `arg1`, ...; kernels receive the list `args`."""
 
     variadic = True
-    inputs = ()
+    inputs: ClassVar[tuple[str, ...]] = ()
     num_args = Int(min=1, help="number of inputs; set by composition")
 
 
@@ -195,6 +202,8 @@ class Backward:
                 here += inputs
             elif name == "dargs":
                 there += (f"d{item}" for item in inputs)
+            elif name == "douts":
+                here += (f"d{item}" for item in outputs)
             elif name in inputs or name in op.state_names() or name in outputs or name[1:] in outputs:
                 here.append(name)
             elif name[1:] in inputs:
@@ -211,15 +220,14 @@ def kernel_arguments(
     op: Op, kernel: Callable[..., Any], arrays: dict[str, Any], injected: dict[str, Any]
 ) -> Sequence[Any]:
     """The positional arguments of a kernel, looked up by parameter name."""
-    lists = {
-        "args": [arrays.get(name) for name in op.input_names()],
-        "dargs": [arrays.get(f"d{name}") for name in op.input_names()],
-    }
+    lists = {}
+    if op.variadic:
+        lists["args"] = [arrays.get(name) for name in op.input_names()]
+        lists["dargs"] = [arrays.get(f"d{name}") for name in op.input_names()]
+    if op.splits:
+        lists["outs"] = [arrays.get(name) for name in op.output_names()]
+        lists["douts"] = [arrays.get(f"d{name}") for name in op.output_names()]
     return [
-        injected[name]
-        if name in injected
-        else lists[name]
-        if name in lists and op.variadic
-        else arrays.get(name)
+        injected[name] if name in injected else lists[name] if name in lists else arrays.get(name)
         for name in parameters(kernel)
     ]

@@ -5,19 +5,35 @@ An operator that is not listed does not exist, whatever is imported; a test comp
 
 #: module of `netdef.ops` -> all names of its operators
 FAMILIES = {
-    "activation": "Activation LeakyReLU softmax",
+    "activation": "relu sigmoid softsign hard_sigmoid Activation",
     "adaptive": """
         adam_update _sparse_adam_update rmsprop_update rmspropalex_update ftrl_update _sparse_ftrl_update
         ftml_update lamb_update_phase1 lamb_update_phase2
     """,
     "attention": "masked_softmax masked_log_softmax MultiHeadAttention",
+    "binary": """
+        elemwise_add _plus _Plus _add _grad_add elemwise_sub _minus _Minus _sub elemwise_mul _mul _Mul
+        elemwise_div _div _Div _mod _Mod _power _Power _hypot _Hypot _maximum _Maximum _minimum _Minimum
+        _equal _Equal _not_equal _Not_Equal _greater _Greater _greater_equal _Greater_Equal _lesser
+        _Lesser _lesser_equal _Lesser_Equal _logical_and _Logical_And _logical_or _Logical_Or _logical_xor
+        _Logical_Xor
+    """,
+    "broadcast": """
+        broadcast_add broadcast_plus broadcast_sub broadcast_minus broadcast_mul broadcast_div
+        broadcast_mod broadcast_power broadcast_hypot broadcast_maximum broadcast_minimum broadcast_equal
+        broadcast_not_equal broadcast_greater broadcast_greater_equal broadcast_lesser
+        broadcast_lesser_equal broadcast_logical_and broadcast_logical_or broadcast_logical_xor
+    """,
     "broadcast_shape": "broadcast_axis broadcast_axes broadcast_to broadcast_like",
+    "choice": "_random_randint random_randint _sample_multinomial sample_multinomial _shuffle shuffle",
+    "columns": "im2col col2im",
     "contrib": """
         _contrib_quadratic _contrib_div_sqrt_dim _contrib_gradientmultiplier _contrib_arange_like
         _contrib_index_array _contrib_allclose
     """,
     "convolution": "Convolution Convolution_v1",
     "correlation": "Correlation",
+    "creation": "_zeros _ones _full _zeros_without_dtype _arange _linspace _eye shape_array size_array",
     "ctc": "CTCLoss ctc_loss _contrib_CTCLoss _contrib_ctc_loss",
     "decompositions": """
         _linalg_potrf linalg_potrf _linalg_potri linalg_potri _linalg_inverse linalg_inverse _linalg_det
@@ -25,15 +41,22 @@ FAMILIES = {
     """,
     "deconvolution": "Deconvolution",
     "dense": "FullyConnected",
+    "detection": """
+        _contrib_box_iou _contrib_box_nms _contrib_box_non_maximum_suppression _contrib_bipartite_matching
+    """,
     "diagonals": """
         _linalg_sumlogdiag linalg_sumlogdiag _linalg_extractdiag linalg_extractdiag _linalg_makediag
         linalg_makediag _linalg_extracttrian linalg_extracttrian _linalg_maketrian linalg_maketrian
     """,
+    "draws": """
+        _sample_uniform sample_uniform _sample_normal sample_normal _sample_gamma sample_gamma
+        _sample_exponential sample_exponential _sample_poisson sample_poisson _sample_negative_binomial
+        sample_negative_binomial _sample_generalized_negative_binomial
+        sample_generalized_negative_binomial
+    """,
     "elementwise": """
-        elemwise_add _plus _Plus _add elemwise_sub _minus _Minus _sub elemwise_mul _mul _Mul elemwise_div
-        _div _Div _maximum _Maximum _minimum _Minimum _plus_scalar _PlusScalar _minus_scalar _MinusScalar
-        _rminus_scalar _RMinusScalar _mul_scalar _MulScalar _div_scalar _DivScalar _rdiv_scalar
-        _RDivScalar ElementWiseSum add_n _copy identity BlockGrad stop_gradient
+        ElementWiseSum add_n _copy identity BlockGrad stop_gradient make_loss _identity_with_attr_like_rhs
+        zeros_like ones_like Cast cast clip
     """,
     "embedding": "Embedding _sparse_Embedding _contrib_SparseEmbedding",
     "histogram": "_histogram",
@@ -44,6 +67,7 @@ FAMILIES = {
         _contrib_interleaved_matmul_selfatt_valatt _contrib_interleaved_matmul_encdec_valatt
     """,
     "layernorm": "LayerNorm",
+    "leaky": "LeakyReLU",
     "linalg": """
         _linalg_gemm linalg_gemm _linalg_gemm2 linalg_gemm2 _linalg_syrk linalg_syrk _linalg_trmm
         linalg_trmm _linalg_trsm linalg_trsm
@@ -52,11 +76,23 @@ FAMILIES = {
     "lrn": "LRN",
     "makeloss": "MakeLoss IdentityAttachKLSparseReg",
     "matrix": "dot _sparse_dot batch_dot khatri_rao",
+    "multi_index": "_ravel_multi_index ravel_multi_index _unravel_index unravel_index",
+    "multibox": "_contrib_MultiBoxPrior _contrib_MultiBoxTarget _contrib_MultiBoxDetection",
     "normalization": "BatchNorm CuDNNBatchNorm BatchNorm_v1 _contrib_SyncBatchNorm Scale",
     "ordering": "argmax argmin argmax_channel sort argsort topk",
+    "permute": "transpose SwapAxis swapaxes reverse flip depth_to_space space_to_depth diag",
     "pooling": "Pooling",
     "pooling_v1": "Pooling_v1",
+    "proposal": "_contrib_MultiProposal _contrib_Proposal",
     "quantization": "_contrib_quantize _contrib_dequantize",
+    "random": """
+        _random_uniform random_uniform uniform _random_uniform_like _random_normal random_normal normal
+        _random_normal_like _random_gamma random_gamma _random_gamma_like _random_exponential
+        random_exponential _random_exponential_like _random_poisson random_poisson _random_poisson_like
+        _random_negative_binomial random_negative_binomial _random_negative_binomial_like
+        _random_generalized_negative_binomial random_generalized_negative_binomial
+        _random_generalized_negative_binomial_like
+    """,
     "reduce": """
         sum sum_axis _sparse_sum mean _sparse_mean prod nansum nanprod max max_axis min min_axis norm
         _sparse_norm moments _np_cumsum cumsum
@@ -67,18 +103,39 @@ FAMILIES = {
     """,
     "regularization": "Dropout",
     "resampling": "_contrib_AdaptiveAvgPooling2D _contrib_BilinearResize2D",
+    "reshape": "Reshape reshape reshape_like expand_dims squeeze",
     "rnn": "RNN",
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
+    "rounding": "sign floor ceil trunc fix round rint logical_not",
+    "scalar": """
+        _plus_scalar _PlusScalar _minus_scalar _MinusScalar _rminus_scalar _RMinusScalar _mul_scalar
+        _MulScalar _div_scalar _DivScalar _rdiv_scalar _RDivScalar _mod_scalar _ModScalar _rmod_scalar
+        _RModScalar _power_scalar _PowerScalar _rpower_scalar _RPowerScalar _hypot_scalar _HypotScalar
+        _maximum_scalar _MaximumScalar _minimum_scalar _MinimumScalar _equal_scalar _EqualScalar
+        _not_equal_scalar _NotEqualScalar _greater_scalar _GreaterScalar _greater_equal_scalar
+        _GreaterEqualScalar _lesser_scalar _LesserScalar _lesser_equal_scalar _LesserEqualScalar
+        _logical_and_scalar _LogicalAndScalar _logical_or_scalar _LogicalOrScalar _logical_xor_scalar
+        _LogicalXorScalar
+    """,
     "scatter": """
         gather_nd scatter_nd _backward_gather_nd _scatter_set_nd _contrib_index_copy fill_element_0index
-        _ravel_multi_index ravel_multi_index _unravel_index unravel_index
     """,
     "sequence": "SequenceLast SequenceMask SequenceReverse",
     "sketching": "_contrib_fft _contrib_ifft _contrib_count_sketch",
+    "slicing": """
+        slice crop slice_axis slice_like Crop _slice_assign _crop_assign _slice_assign_scalar
+        _crop_assign_scalar
+    """,
+    "softmax": "softmax softmin log_softmax SoftmaxActivation",
     "softmax_output": "SoftmaxOutput Softmax softmax_cross_entropy",
     "spatial": "GridGenerator BilinearSampler SpatialTransformer",
-    "structure": "Flatten Reinterpret Concat",
+    "special": "erf erfinv gamma gammaln",
+    "splitting": "SliceChannel split _split_v2",
+    "structure": "Flatten flatten Reinterpret Concat concat _rnn_param_concat stack",
+    "tiles": "tile repeat Pad pad",
+    "trigonometry": "degrees radians sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh",
+    "unary": "negative abs reciprocal square sqrt rsqrt cbrt rcbrt exp expm1 log log10 log2 log1p smooth_l1",
     "update": """
         sgd_update _sparse_sgd_update mp_sgd_update sgd_mom_update _sparse_sgd_mom_update
         mp_sgd_mom_update nag_mom_update mp_nag_mom_update signsgd_update signum_update

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from netdef.ops.base import Op, Variadic
 from netdef.ops.fields import Int
@@ -10,7 +10,36 @@ from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.shapes import Shape, ShapeError, Shapes, merge, prod, show
 
 
-class Flatten(Op):
+def new_axis(s: Shapes, name: str, axis: int) -> int:
+    """Where an axis that is added to a tensor of known rank stands, counted from the front."""
+    rank = len(s[name] or ()) + 1
+    if not -rank <= axis < rank:
+        raise ShapeError(
+            f"axis {axis} is out of range for {name} {show(s[name])} with one axis more",
+            tensor=name,
+            attribute="axis",
+            hint=f"from {-rank} to {rank - 1}",
+        )
+    return axis % rank
+
+
+class SameMemory(Op, abstract=True):
+    """An operator whose output is the memory of its data in another shape."""
+
+    work = 0
+    inplace: ClassVar[tuple[tuple[str, str], ...]] = (("data", "output"), ("doutput", "ddata"))
+
+    def view(self, train: bool) -> tuple[str, str] | None:
+        return "data", "output"
+
+    def forward(self, xp: Any, data: Any, output: Any) -> None:
+        output[...] = data.reshape(output.shape)
+
+    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
+        ddata[...] = doutput.reshape(ddata.shape)
+
+
+class Flatten(SameMemory):
     """The axes `axis` to `end_axis` as one: data (N, A, B, ...) -> output (N, A*B*...) by default.
 
     MXNet's Flatten with the fields of Caffe's.  An axis just behind the last one adds an axis of size 1, as
@@ -20,8 +49,7 @@ class Flatten(Op):
     axis = Int(1, "first axis to flatten; negative counts from the end")
     end_axis = Int(-1, "last axis to flatten; negative counts from the end")
 
-    work = 0
-    inplace = (("data", "output"), ("doutput", "ddata"))
+    names = ("Flatten", "flatten")
     onnx = (As("Flatten", axis=To("axis", {1: 1}, absent=1), end_axis=Fixed(-1)),)
     examples = (
         ({}, {"data": (4, 3, 2, 2)}),
@@ -50,24 +78,14 @@ class Flatten(Op):
         assert output is not None, "merged just now"
         s.merge("data", (*output[:first], *data[first : last + 1], *output[len(output) - after :]))
 
-    def view(self, train: bool) -> tuple[str, str] | None:
-        return "data", "output"
 
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.copyto(output.reshape(data.shape), data)  # splitting axes gives a view whatever the strides
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        xp.copyto(ddata, doutput.reshape(ddata.shape))
-
-
-class Reinterpret(Op):
+class Reinterpret(SameMemory):
     """The same elements under the shape that their reader needs: data -> output of as many elements.
 
     Caffe's `share_mode: PERMISSIVE`: a layer uses another one's blob as if it had its own shape.  The output
     is the memory of the data.
     """
 
-    work = 0
     examples = (({}, {"data": (4, 6), "output": (4, 3, 2)}),)
 
     def shape(self, s: Shapes) -> None:
@@ -79,15 +97,6 @@ class Reinterpret(Op):
                 hint="share blobs of equal size only",
             )
 
-    def view(self, train: bool) -> tuple[str, str] | None:
-        return "data", "output"
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        output[...] = data.reshape(output.shape)
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        ddata[...] = doutput.reshape(ddata.shape)
-
 
 class Concat(Variadic):
     """Tensors one after the other along the axis `dim`: arg0, arg1, ... -> output.
@@ -98,11 +107,14 @@ class Concat(Variadic):
 
     dim = Int(1, "the axis along which the inputs follow each other; negative counts from the end")
 
+    names: ClassVar[tuple[str, ...]] = ("Concat", "concat")
     outputs = ("output", "sizes")
     work = 0
-    onnx = (As("Concat", dim="axis", num_args=Lost("the number of inputs says it")),)
+    onnx: ClassVar[tuple[As, ...]] = (
+        As("Concat", dim="axis", num_args=Lost("the number of inputs says it")),
+    )
     counted = 1
-    examples = (
+    examples: ClassVar[Any] = (
         ({"num_args": 3}, {"arg0": (4, 1), "arg1": (4, 3), "arg2": (4, 2)}),
         ({"num_args": 2, "dim": -3}, {"arg0": (4, 3, 2), "arg1": (1, 3, 2)}),
         ({"num_args": 1, "dim": 0}, {"arg0": (4,)}),
@@ -173,3 +185,59 @@ class Concat(Variadic):
                 part = (*before, slice(start, stop))
                 xp.copyto(gradient, doutput[part])
             start = stop
+
+
+class RNNParamConcat(Concat):
+    """The parts of a flat parameter vector one after the other: arg0, arg1, ... -> output.
+
+    MXNet's Gluon joins the weights of its recurrent layers with it; it computes what Concat computes.
+    """
+
+    names = ("_rnn_param_concat",)
+    onnx = ()
+    examples = (({"num_args": 2, "dim": 0}, {"arg0": (4,), "arg1": (3,)}),)
+
+
+class Stack(Variadic):
+    """Tensors of one shape along a new axis: arg0, arg1, ... (A, B) -> output (A, num_args, B)."""
+
+    axis = Int(0, "where the new axis stands in the output; negative counts from the end")
+
+    names = ("stack",)
+    work = 0
+    examples = (
+        ({"num_args": 3}, {"arg0": (4, 2), "arg1": (4, 2), "arg2": (4, 2)}),
+        ({"num_args": 2, "axis": -2}, {"arg0": (4, 3), "arg1": (4, 3)}),
+        ({"num_args": 1, "axis": 1}, {"arg0": (4,)}),
+    )
+
+    def shape(self, s: Shapes) -> None:
+        names = self.input_names()
+        try:
+            s.same(*names)
+        except ShapeError as error:
+            error.kind = "input-shapes-differ"
+            raise
+        one = s[names[0]]
+        if one is not None:
+            axis = new_axis(s, names[0], self.axis)
+            whole = (*one[:axis], self.num_args, *one[axis:])
+            s.merge("output", whole, f"{self.num_args} tensors {show(one)} are stacked along axis {axis}")
+        output = s.rank("output", 1, "an axis for the stacked tensors")
+        if output is not None:
+            axis = s.axis("output", self.axis)
+            s.merge("output", (*output[:axis], self.num_args, *output[axis + 1 :]), attribute="axis")
+            for name in names:
+                s.merge(name, (*output[:axis], *output[axis + 1 :]), f"output is {show(output)}")
+
+    def forward(self, xp: Any, args: Any, output: Any) -> None:
+        for part, array in zip(self._parts(xp, output), args):
+            xp.copyto(part, array)
+
+    def backward(self, xp: Any, doutput: Any, dargs: Any) -> None:
+        for part, gradient in zip(self._parts(xp, doutput), dargs):
+            if gradient is not None:
+                xp.copyto(gradient, part)
+
+    def _parts(self, xp: Any, whole: Any) -> Any:
+        return xp.moveaxis(whole, self.axis, 0)

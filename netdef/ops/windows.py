@@ -364,10 +364,11 @@ def unload(xp: Any, image: Any, axes: Sequence[Axis], data: Any) -> None:
     xp.copyto(xp.moveaxis(data, 0, -1), interior(image, axes, 1))
 
 
-def add_taps(xp: Any, columns: Any, view: Any, axes: Sequence[Axis]) -> None:
-    """Add columns (C, k..., O..., N) to `view`, a part of the taps of an image: the adjoint of copying it.
+def add_taps(xp: Any, columns: Any, view: Any, axes: Sequence[Axis], first: int = 1) -> None:
+    """Add columns (A..., k..., O..., B...), where k... start at axis `first`, to the taps of an image.
 
-    The taps overlap in memory, so that they are added one after the other (col2im).
+    `view` is a part of the taps; the adjoint of copying it.  The taps overlap in memory, so that they are
+    added one after the other (col2im).
     """
-    for source, target in zip(each_tap(columns, axes, 1), each_tap(view, axes, 1)):
+    for source, target in zip(each_tap(columns, axes, first), each_tap(view, axes, first)):
         xp.add(target, source, out=target)

@@ -62,6 +62,21 @@ def infer_types(
     return known, failures
 
 
+def unfit(nodes: Sequence[Node], known: Known) -> list[Failure]:
+    """The nodes whose shapes follow but cannot be run (`Op.check`)."""
+    failures = []
+    for node in nodes:
+        if not isinstance(node.op, Op) or type(node.op).check is Op.check:
+            continue
+        facts = node_shapes(node, known)
+        if all(map(complete, facts.known.values())):
+            try:
+                node.op.check(facts)
+            except ShapeError as error:
+                failures.append(Failure(node, error, facts.known))
+    return failures
+
+
 def _sweep(
     nodes: Sequence[Node],
     known: Known,

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from netdef.diag import Findings, Span
 from netdef.graph.build import Net
-from netdef.graph.node import Entry, Node
+from netdef.graph.node import Entry, Node, topological
 from netdef.ops.base import Op
 from netdef.ops.shapes import Shape, ShapeError, complete, prod, show
 from netdef.passes import codes
-from netdef.passes.infer import Failure, Known, infer_shapes, node_shapes
+from netdef.passes.infer import Failure, Known, infer_shapes, node_shapes, unfit
 from netdef.passes.trail import trail
 from netdef.spec.layers.base import Layer
 
@@ -35,6 +35,7 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
     shapes = {**_declared(net, given, findings), **given}
     heads = [entry for built in net.layers for entry in built.tops]
     known, failures = infer_shapes(heads, shapes)
+    failures += unfit(topological(heads), known)
     for failure in failures:
         report(failure, known, findings)
     check_layers(

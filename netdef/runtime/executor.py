@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 from netdef.diag import MXNetError
-from netdef.graph.node import Entry, Node
+from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol
 from netdef.ops.base import kernel_arguments, parameters
 from netdef.ops.shapes import complete, show
 from netdef.passes.gradient import differentiate, forward_only
-from netdef.passes.infer import infer_shapes, infer_types
+from netdef.passes.infer import Failure, infer_shapes, infer_types, unfit
 from netdef.passes.trail import explain
 from netdef.runtime.context import Context
 from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Tensor, make_plan
@@ -57,6 +59,8 @@ class Executor:
         self.arguments, self.gradients = dict(arguments), dict(gradients or {})
         self.states = dict(states or {})
         self.requests = dict(requests or {})
+        #: CuPy has no such guard because it does not warn
+        self._quiet = partial(self.xp.errstate, all="ignore") if hasattr(self.xp, "errstate") else nullcontext
         self.random = self.xp.random.default_rng(0) if random is None else random
         self._argument_nodes, self._state_nodes = symbol.variables()
         self._require(self._argument_nodes, self.arguments, "argument")
@@ -64,6 +68,7 @@ class Executor:
         self._require_fitting_gradients()
         given = {**self.arguments, **self.states}
         self._shapes = self._infer(infer_shapes, {name: tuple(array.shape) for name, array in given.items()})
+        self._refuse(unfit(topological(symbol.heads), self._shapes), self._shapes)
         self._dtypes = self._infer(infer_types, {name: array.dtype.name for name, array in given.items()})
         self._bound: dict[bool, Bound] = {}
         self._last: Bound | None = None
@@ -79,8 +84,7 @@ class Executor:
         for name, value in inputs.items():
             self._copy_in(name, value)
         bound = self.bound(train)
-        for kernel, arguments in bound.forward:
-            kernel(*arguments)
+        self._run(bound.forward)
         self._last, self._ready_for_backward = bound, train
         return bound.outputs
 
@@ -110,8 +114,7 @@ class Executor:
             else:
                 target[...] = 1
         self._ready_for_backward = False
-        for kernel, arguments in bound.backward:
-            kernel(*arguments)
+        self._run(bound.backward)
 
     def watch(self, train: bool = False) -> Iterator[tuple[Node, dict[str, Any]]]:
         """Run the forward pass one step at a time; yields each node with its outputs by the operator's names.
@@ -120,7 +123,7 @@ class Executor:
         """
         bound = self.bound(train)
         for step, (kernel, arguments) in zip(bound.plan.steps, bound.forward):
-            kernel(*arguments)
+            self._run([(kernel, arguments)])
             named = dict(zip(parameters(kernel), arguments))
             yield (
                 step.node,
@@ -148,6 +151,15 @@ class Executor:
         )
         requests = {node: self.requests[node.name] for node in wanted}
         return make_plan(joint, self._shapes, self._dtypes, requests, train)
+
+    def _run(self, calls: Sequence[Call]) -> None:
+        """Call kernels; infinity and NaN are results, of which none is warned about.
+
+        One guard around all of them costs a microsecond; in the kernels there would be hundreds.
+        """
+        with self._quiet():
+            for kernel, arguments in calls:
+                kernel(*arguments)
 
     # -- binding --
 
@@ -202,13 +214,17 @@ class Executor:
 
     def _infer(self, infer: Callable[..., Any], given: Mapping[str, Any]) -> dict[Entry, Any]:
         known, failures = infer(self.symbol.heads, given)
-        if failures:
-            raise MXNetError("\n".join(explain(failure, known) for failure in failures))
+        self._refuse(failures, known)
         unknown = [entry.name for entry, fact in known.items() if not _settled(fact)]
         if unknown:
             raise MXNetError(f"the shapes or dtypes of {', '.join(unknown)} do not follow from the arrays")
         facts: dict[Entry, Any] = known
         return facts
+
+    @staticmethod
+    def _refuse(failures: Sequence[Failure], known: dict[Entry, Any]) -> None:
+        if failures:
+            raise MXNetError("\n".join(explain(failure, known) for failure in failures))
 
     def _copy_in(self, name: str, value: Any) -> None:
         if name not in self.arguments:

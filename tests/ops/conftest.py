@@ -40,7 +40,8 @@ class Kernels:
         self.shapes = Shapes({name: shapes.get(name) for name in names})
         op.shape(self.shapes)
         self.types = Types(dict.fromkeys(names))
-        self.types.known[names[0]] = dtype
+        if op.input_names():
+            self.types.known[names[0]] = dtype
         op.types(self.types)
         random = np.random.default_rng(seed)
         labels = op.labels(self.shapes)
@@ -59,6 +60,7 @@ class Kernels:
                 array[...] = abs(array) + 0.5
             self.arrays[name] = array
         self.first_states = {name: self.arrays[name].copy() for name in op.state_names()}
+        self.last_states = {name: first.copy() for name, first in self.first_states.items()}
 
     def empty(self, name):
         """A poisoned array for a tensor or, as `d<name>`, its gradient."""
@@ -74,7 +76,8 @@ class Kernels:
             spaces[name] = np.empty(space.shape, space.dtype_for(self.dtype))
             poison(spaces[name])
         injected = {"xp": np, "train": train, "random": np.random.default_rng(7)}
-        kernel(*kernel_arguments(self.op, kernel, {**arrays, **spaces}, injected))
+        with np.errstate(all="ignore"):  # as the executor does
+            kernel(*kernel_arguments(self.op, kernel, {**arrays, **spaces}, injected))
 
     def set(self, name, value):
         """Give an input or a state its value."""
@@ -91,7 +94,7 @@ class Kernels:
             self.arrays[name][...] = first
         made = {name: self.empty(name) for name in self.outputs if name not in without}
         if alias:
-            made[alias[1]] = self.arrays[alias[0]]
+            made[alias[1]] = self.arrays[alias[0]].reshape(made[alias[1]].shape)
         self.call(self.op.forward, {**self.arrays, **made}, train, backward=False)
         self.arrays.update(made)
         self.last_states = {name: self.arrays[name].copy() for name in self.first_states}
@@ -112,7 +115,7 @@ class Kernels:
         arrays = {**self.arrays, **(self.head_gradients() if heads is None else heads)}
         made = {name: self.empty(name) for name in self.step.writes if wanted is None or name in wanted}
         if alias:
-            made[alias[1]] = arrays[alias[0]]
+            made[alias[1]] = arrays[alias[0]].reshape(made[alias[1]].shape)
         if made:
             self.call(self.op.backward, {**arrays, **made}, train, backward=True)
         return made

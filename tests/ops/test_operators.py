@@ -273,7 +273,7 @@ def may_alias(run, pair):
     if read not in known or written not in (*run.outputs, *run.step.writes):
         return False
     target = run.empty(written)
-    return known[read].shape == target.shape and known[read].dtype == target.dtype
+    return known[read].size == target.size and known[read].dtype == target.dtype
 
 
 @each_example
@@ -308,7 +308,7 @@ def test_kernels_allocate_nothing(operator, attributes, shapes, kernels):
     if operator.allocates:
         pytest.skip(operator.allocates)
     op = operator(**attributes)
-    size = max(int(np.prod(shape)) for shape in shapes.values())
+    size = max((int(np.prod(shape)) for shape in shapes.values()), default=1)
     run = kernels(op, enlarged(shapes, 1 + 2**17 // size))
     spaces = [
         {
@@ -324,10 +324,11 @@ def test_kernels_allocate_nothing(operator, attributes, shapes, kernels):
     def peak(kernel, extra, back):
         injected = {"xp": np, "train": True, "random": np.random.default_rng(7)}
         bound = kernel_arguments(op, kernel, {**run.arrays, **extra, **spaces[back]}, injected)
-        kernel(*bound)
-        tracemalloc.start()
         try:
-            kernel(*bound)
+            with np.errstate(all="ignore"):  # as the executor does
+                kernel(*bound)
+                tracemalloc.start()
+                kernel(*bound)
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

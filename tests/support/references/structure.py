@@ -27,7 +27,9 @@ def reinterpret(op, x, heads):
     }
 
 
-@reference("Concat", more=[({"num_args": 2, "dim": -1}, {"arg0": (2, 3, 1), "arg1": (2, 3, 4)})])
+@reference(
+    "Concat", "RNNParamConcat", more=[({"num_args": 2, "dim": -1}, {"arg0": (2, 3, 1), "arg1": (2, 3, 4)})]
+)
 def concat(op, x, heads):
     parts = [x[f"arg{i}"] for i in range(op.num_args)]
     axis = op.dim % parts[0].ndim
@@ -41,3 +43,17 @@ def concat(op, x, heads):
             gradient[place] = heads["doutput"][there]
         start += part.shape[axis]
     return {"output": output, **{f"darg{i}": gradient for i, gradient in enumerate(gradients)}}
+
+
+@reference("Stack", more=[({"num_args": 2, "axis": 2}, {"arg0": (2, 3), "arg1": (2, 3)})])
+def stack(op, x, heads):
+    output, gradients = np.empty(heads["doutput"].shape), {}
+    axis = op.axis % output.ndim
+    for number in range(op.num_args):
+        part = x[f"arg{number}"]
+        gradients[f"darg{number}"] = np.empty(part.shape)
+        for place in np.ndindex(part.shape):
+            there = (*place[:axis], number, *place[axis:])
+            output[there] = part[place]
+            gradients[f"darg{number}"][place] = heads["doutput"][there]
+    return {"output": output, **gradients}
