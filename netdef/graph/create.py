@@ -38,10 +38,14 @@ def make_operator(operator: str, texts: Mapping[str, str]) -> Op:
     try:
         op: Op = find(operator)(**texts)
     except BadValue as bad:
-        given = ", ".join(f"{name}={text}" for name, text in texts.items())
         hint = f" ({bad.hint})" if bad.hint else ""
-        raise MXNetError(f"{operator}({given}): {bad.message}{hint}") from None
+        raise MXNetError(f"{called(operator, texts)}: {bad.message}{hint}") from None
     return op
+
+
+def called(operator: str, texts: Mapping[str, str]) -> str:
+    """An operator as it was called, for messages."""
+    return f"{operator}({', '.join(f'{name}={text}' for name, text in texts.items())})"
 
 
 def state_attributes(op: Op, role: str, attributes: Mapping[str, str]) -> dict[str, str]:
@@ -52,43 +56,107 @@ def state_attributes(op: Op, role: str, attributes: Mapping[str, str]) -> dict[s
     return made
 
 
+def sort_arguments(
+    operator: str, positional: Sequence[Any], keywords: Mapping[str, Any], kind: type
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a call gives an operator: its tensors of a `kind` by role, and its attributes.
+
+    By position stand the inputs, the auxiliary states, then the attributes, in the operator's order; only
+    inputs where there may be any number of them (their roles are arg0, arg1, ...).  `None` leaves an input
+    out, and an attribute for which it is no value.  Raises `MXNetError` for what is given twice or is too
+    much.
+    """
+    operation = find(operator)
+    roles = (*operation.inputs, *operation.states)
+    if operation.variadic:
+        order: Sequence[str] = [f"arg{number}" for number in range(len(positional))]
+    else:
+        order = (*roles, *operation.fields)
+    if len(positional) > len(order):
+        raise _too_many(operator, roles, len(positional))
+    tensors: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for key, value in zip(order, positional):
+        if key not in operation.fields:
+            tensors[key] = value
+        elif isinstance(value, kind):
+            raise _too_many(operator, roles, len(positional))
+        else:
+            attributes[key] = value
+    for key, value in keywords.items():
+        if key in tensors or key in attributes:
+            raise MXNetError(f"{operator}: {key} is given twice, by position and by name")
+        is_tensor = isinstance(value, kind) or (value is None and key in roles)
+        (tensors if is_tensor else attributes)[key] = value
+    return (
+        {key: value for key, value in tensors.items() if value is not None},
+        {k: v for k, v in attributes.items() if v is not None or not _may_be_left_out(operation, k)},
+    )
+
+
+def _too_many(operator: str, roles: Sequence[str], count: int) -> MXNetError:
+    listed = ", ".join(roles) or "none"
+    return MXNetError(f"{operator} takes {len(roles)} inputs ({listed}), not {count}")
+
+
+def _may_be_left_out(operation: type[Op], key: str) -> bool:
+    """Whether `None` leaves an attribute out, as one for which it is no value."""
+    field = operation.fields.get(key)
+    if field is None or field.default is None:
+        return False
+    try:
+        field.parse(None)
+    except BadValue:
+        return True
+    return False
+
+
+def in_roles(op: Op, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors that `sort_arguments` numbered under the operator's own names for them."""
+    roles = (*op.input_names(), *op.state_names())
+    numbered = {f"arg{number}": role for number, role in enumerate(roles)}
+    return {key if key in roles else numbered.get(key, key): value for key, value in tensors.items()}
+
+
+def counted_texts(operation: type[Op], attributes: Mapping[str, Any], tensors: int) -> dict[str, str]:
+    """Attributes as texts, with the number of inputs where there may be any number of them."""
+    texts = {key: text_of(value) for key, value in attributes.items()}
+    if operation.variadic:
+        texts.setdefault("num_args", str(tensors))
+    return texts
+
+
 def create(
     kind: type[S],
     operator: str,
     positional: Sequence[Any] = (),
     name: str | None = None,
     attr: Mapping[str, str] | None = None,
+    hint: str = "",
     **values: Any,
 ) -> S:
     """A symbol of one new operator node.
 
     Inputs stand by position or by keyword; those that are missing become variables `<name>_<input>`, as do
-    the auxiliary states.  Raises `MXNetError` for an unknown attribute, a bad value, or an input that does
-    not exist.
+    the auxiliary states.  `hint` begins an automatic name, which is the operator's in lower case otherwise.
+    Raises `MXNetError` for an unknown attribute, a bad value, or an input that does not exist.
     """
-    operation = find(operator)
-    positional = list(positional)
-    while positional and positional[-1] is None:
-        positional.pop()
-    named = {key: values.pop(key) for key in list(values) if isinstance(values[key], Symbol)}
     own = {key: text_of(values.pop(key)) for key in list(values) if key in PLAIN or is_private(key)}
-    texts = {
-        key: text_of(value)
-        for key, value in values.items()
-        if value is not None or not _may_be_left_out(operation, key)
-    }
-    if operation.variadic:
-        texts.setdefault("num_args", str(len(positional) or len(named)))
+    given, attributes = sort_arguments(operator, positional, values, Symbol)
+    texts = counted_texts(find(operator), attributes, len(given))
     op = make_operator(operator, texts)
     try:
-        attributes = hidden({**AttrScope.current(dict(attr or {})), **own})
+        scope = hidden({**AttrScope.current(dict(attr or {})), **own})
     except ValueError as error:
-        raise MXNetError(f"{operator}: {error}") from None
-    node_name = NameManager.current().get(name, operator.lower())
-    require_private(attributes, f"{operator} {node_name}")
+        raise MXNetError(f"{called(operator, texts)}: {error}") from None
+    node_name = NameManager.current().get(name, hint or operator.lower())
+    require_private(scope, f"{called(operator, texts)} {node_name}")
     roles = (*op.input_names(), *op.state_names())
-    given = _inputs(node_name, roles, positional, named)
-    inherited = {**texts, **attributes}
+    given = in_roles(op, given)
+    for role in given:
+        if role not in roles:
+            raise MXNetError(f"{node_name} has no input {role}; {did_you_mean(role, roles)}")
+    inherited = {**texts, **scope}
     inputs = []
     for role in roles:
         if role in given:
@@ -99,29 +167,5 @@ def create(
             made = state_attributes(op, role, inherited)
             entry = Entry(Node(None, f"{node_name}_{role}", attributes=made), 0)
         inputs.append(entry)
-    node = Node(op, node_name, tuple(inputs), attributes=attributes, texts=texts)
+    node = Node(op, node_name, tuple(inputs), attributes=scope, texts=texts)
     return kind(Entry(node, i) for i in range(op.visible_outputs()))
-
-
-def _may_be_left_out(operation: type[Op], key: str) -> bool:
-    """Whether `None` leaves it out: an input, or an attribute for which it is no value."""
-    if key in operation.fields:
-        return operation.fields[key].default is not None
-    return key in (*operation.inputs, *operation.states)
-
-
-def _inputs(
-    node: str, roles: Sequence[str], positional: Sequence[Any], named: Mapping[str, Symbol]
-) -> dict[str, Any]:
-    """The given inputs by role."""
-    if len(positional) > len(roles):
-        listed = ", ".join(roles) or "none"
-        raise MXNetError(f"{node} takes {len(roles)} inputs ({listed}), not {len(positional)}")
-    given = {role: value for role, value in zip(roles, positional) if value is not None}
-    for key, value in named.items():
-        if key not in roles:
-            raise MXNetError(f"{node} has no input {key}; {did_you_mean(key, roles)}")
-        if key in given:
-            raise MXNetError(f"{node}: input {key} is given twice")
-        given[key] = value
-    return given

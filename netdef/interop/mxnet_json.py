@@ -15,7 +15,7 @@ from typing import Any
 
 from netdef.diag import MXNetError
 from netdef.graph.attributes import DTYPE_NUMBERS, PLAIN, require_private
-from netdef.graph.create import make_operator, state_attributes
+from netdef.graph.create import called, make_operator, state_attributes
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol, texts_of
 from netdef.ops import OPERATORS, find
@@ -142,7 +142,7 @@ def _node(written: Mapping[str, Any], inputs: list[Entry], version: int, where: 
         del texts["axis"]
     own = {key: texts.pop(key) for key in list(texts) if key not in operation.fields}
     for_inputs = {key: own.pop(key) for key in list(own) if _is_for_input(key, operation)}
-    require_private(own, where)
+    require_private(own, f"{where}: {called(operator, texts)}")
     try:
         op = make_operator(operator, texts)
     except MXNetError as error:

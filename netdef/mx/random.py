@@ -1,25 +1,15 @@
-"""MXNet's `random` module: the one generator behind everything random, and its seed."""
+"""MXNet's `random` module: the seed of everything random, and arrays of random numbers (`mx.nd.random`)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+from netdef.mx.generator import generator, seed
+from netdef.mx.ndarray import random as _arrays
 
-_GENERATOR = np.random.default_rng(0)
-
-
-def generator() -> np.random.Generator:
-    """The generator that initializers, executors and random functions draw from; always the same object."""
-    return _GENERATOR
+__all__ = ["generator", "seed"]
 
 
-def seed(seed_state: int, ctx: Any = "all") -> None:
-    """Start the generator anew, also for executors that are bound already.
-
-    Any int is a seed.  `ctx` is there for MXNet's sake: one generator serves all devices.
-    """
-    if isinstance(seed_state, bool) or not isinstance(seed_state, (int, np.integer)):
-        raise ValueError(f"seed_state must be an int, not {seed_state!r}")
-    started = np.random.default_rng(int(seed_state) % 2**64)
-    _GENERATOR.bit_generator.state = started.bit_generator.state
+def __getattr__(law: str) -> Any:
+    """`mx.random.uniform` and its kin."""
+    return getattr(_arrays, law)

@@ -51,12 +51,12 @@ class FullyConnected(Op):
         return s.axis("data", self.axis if self.flatten else -1)
 
     def shape(self, s: Shapes) -> None:
+        data = s["data"]
+        if data is None:  # MXNet, too, says nothing of the rest then
+            return
         s.merge("bias", (self.num_hidden,), f"num_hidden is {self.num_hidden}", attribute="num_hidden")
         weight = (None, self.num_hidden) if self.transpose else (self.num_hidden, None)
         s.merge("weight", weight, f"num_hidden is {self.num_hidden}", attribute="num_hidden")
-        data = s["data"]
-        if data is None:
-            return
         first = self._first(s)
         inner = prod(data[first:])
         if inner == 0:

@@ -37,7 +37,7 @@ class UpSampling(Op):
     variadic = True
     inputs = ("data", "weight")
     scratch = im2col.SCRATCH
-    initial = {"weight": '["bilinear", {}]'}
+    initial = {"weight": '["bilinear", {}]', "arg1": '["bilinear", {}]'}
     work = 0
     examples = (
         ({"scale": 2, "sample_type": "nearest"}, {"arg0": (2, 3, 2, 3)}),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from functools import partial
 from typing import Any, NamedTuple
 
 from netdef.diag import MXNetError
@@ -16,9 +14,25 @@ from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Failure, infer_shapes, infer_types, unfit
 from netdef.passes.trail import explain
 from netdef.runtime.context import Context
-from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Tensor, make_plan
+from netdef.runtime.kernels import quiet
+from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor, make_plan
 
 Call = tuple[Callable[..., Any], Sequence[Any]]
+#: a node, and the arrays that its kernel wrote by the operator's names
+Watched = tuple[Node, dict[str, Any]]
+
+
+class Pool:
+    """Memory for values in between, which executors that run by turns may share; it grows as they need."""
+
+    def __init__(self) -> None:
+        self._block: Any = None
+
+    def take(self, xp: Any, size: int) -> Any:
+        """At least `size` bytes: the ones that others use as well, unless these are too few."""
+        if self._block is None or self._block.size < size:
+            self._block = aligned_empty(xp, size)
+        return self._block
 
 
 class Bound(NamedTuple):
@@ -27,6 +41,8 @@ class Bound(NamedTuple):
     plan: Plan
     forward: list[Call]
     backward: list[Call]
+    #: how many forward calls come before a view, and the view
+    views: list[tuple[int, Watched]]
     outputs: list[Any]
     head_gradients: list[Any]
 
@@ -38,7 +54,9 @@ class Executor:
     place and never replaces them.  `requests` says for each argument what happens to its gradient: write, add
     or null. Two plans are made on demand: one for passes with gradients (`train=True`), one for passes
     without. `objective` numbers the heads whose weighted sum the gradients are of, with the weights; without
-    it `backward` takes a gradient for every head.
+    it `backward` takes a gradient for every head.  A `repeatable` executor keeps what `backward` reads, so
+    that it may be called again.  With a `pool`, it shares memory with others: outputs hold until one of them
+    runs.
 
     Raises `MXNetError` where an array is missing or does not fit.
     """
@@ -53,14 +71,14 @@ class Executor:
         states: Mapping[str, Any] | None = None,
         random: Any = None,
         objective: Mapping[int, float] | None = None,
+        repeatable: bool = False,
+        pool: Pool | None = None,
     ) -> None:
-        self.objective = objective
+        self.objective, self.repeatable, self.pool = objective, repeatable, pool
         self.symbol, self.context, self.xp = symbol, context, context.xp
         self.arguments, self.gradients = dict(arguments), dict(gradients or {})
         self.states = dict(states or {})
         self.requests = dict(requests or {})
-        #: CuPy has no such guard because it does not warn
-        self._quiet = partial(self.xp.errstate, all="ignore") if hasattr(self.xp, "errstate") else nullcontext
         self.random = self.xp.random.default_rng(0) if random is None else random
         self._argument_nodes, self._state_nodes = symbol.variables()
         self._require(self._argument_nodes, self.arguments, "argument")
@@ -81,22 +99,51 @@ class Executor:
 
         The outputs are the executor's own arrays, overwritten by the next pass.
         """
-        for name, value in inputs.items():
-            self._copy_in(name, value)
+        self.copy_in(inputs)
         bound = self.bound(train)
         self._run(bound.forward)
         self._last, self._ready_for_backward = bound, train
         return bound.outputs
 
     def backward(self, head_gradients: Sequence[Any] | None = None) -> None:
-        """Run the backward pass, once after each `forward(train=True)`, whose memory it uses up.
+        """Run the backward pass after `forward(train=True)`: once, or as often as wanted if `repeatable`.
 
         `head_gradients` holds one array for each output; without it the gradients that arrive are the weights
-        of the objective, or one where the executor has none.  Raises `MXNetError` where an output needs a
-        gradient and is not a scalar.
+        of the objective.  Where nobody wants a gradient nothing happens.  Raises `MXNetError` where an output
+        that is no loss lacks a gradient.
         """
+        bound = self._begin_backward(head_gradients)
+        if bound is not None:
+            self._run(bound.backward)
+
+    def copy_in(self, inputs: Mapping[str, Any]) -> None:
+        """Copy arrays into the arguments of these names; raises `TypeError` or `ValueError`, before any."""
+        fitting = {}
+        for name, value in inputs.items():
+            if name not in self.arguments:
+                raise TypeError(f"there is no argument {name}; there are {', '.join(self.arguments)}")
+            fitting[name] = self._fitting(value, self.arguments[name], name)
+        for name, value in fitting.items():
+            self.arguments[name][...] = value
+
+    def step_forward(self, train: bool, step: int) -> int:
+        """Run one step of the forward pass; returns how many are left after it."""
+        bound = self.bound(train)
+        if not 0 <= step < max(len(bound.forward), 1):
+            raise MXNetError(f"there is no step {step}; the forward pass has {len(bound.forward)}")
+        self._run(bound.forward[step : step + 1])
+        left = max(len(bound.forward) - step - 1, 0)
+        if not left:
+            self._last, self._ready_for_backward = bound, train
+        return left
+
+    def _begin_backward(self, head_gradients: Sequence[Any] | None) -> Bound | None:
+        """The plan to run, with the gradients that arrive in place; None where there is nothing to do."""
+        if all(request == "null" for request in self.requests.values()):
+            return None
         if not self._ready_for_backward or self._last is None:
-            raise MXNetError("backward needs forward(is_train=True) before it, each time anew")
+            each = "" if self.repeatable else ", each time anew"
+            raise MXNetError(f"backward needs forward(is_train=True) before it{each}")
         bound = self._last
         if head_gradients is not None and len(head_gradients) != len(bound.head_gradients):
             counts = f"{len(head_gradients)} head gradients for {len(bound.head_gradients)} outputs"
@@ -104,31 +151,41 @@ class Executor:
         for i, target in enumerate(bound.head_gradients):
             if target is None or self.objective is not None:
                 continue
-            if head_gradients is not None:
-                target[...] = self._fitting(head_gradients[i], target, self.symbol.list_outputs()[i])
-            elif target.size != 1:
-                name = self.symbol.list_outputs()[i]
-                raise MXNetError(
-                    f"{name} is no loss: give backward a gradient of shape {target.shape} for it"
-                )
-            else:
-                target[...] = 1
-        self._ready_for_backward = False
-        self._run(bound.backward)
+            name = self.symbol.list_outputs()[i]
+            if head_gradients is None or head_gradients[i] is None:
+                shape = show(target.shape)
+                raise MXNetError(f"{name} is no loss: give backward a gradient of the shape {shape} for it")
+            target[...] = self._fitting(head_gradients[i], target, name)
+        self._ready_for_backward = self.repeatable
+        return bound
 
-    def watch(self, train: bool = False) -> Iterator[tuple[Node, dict[str, Any]]]:
+    def watch(self, train: bool = False) -> Iterator[Watched]:
         """Run the forward pass one step at a time; yields each node with its outputs by the operator's names.
 
         The arrays hold these values only until the next step, which may use their memory for its own.
         """
         bound = self.bound(train)
-        for step, (kernel, arguments) in zip(bound.plan.steps, bound.forward):
-            self._run([(kernel, arguments)])
-            named = dict(zip(parameters(kernel), arguments))
-            yield (
-                step.node,
-                {name: named[name] for name in step.node.write_names() if named.get(name) is not None},
-            )
+        views = list(bound.views)
+        for number, call in enumerate(bound.forward):
+            while views and views[0][0] <= number:
+                yield views.pop(0)[1]
+            self._run([call])
+            yield _named(bound.plan.steps[number], call)
+        yield from (watched for _, watched in views)
+        self._last, self._ready_for_backward = bound, train
+
+    def watch_backward(self, head_gradients: Sequence[Any] | None = None) -> Iterator[Watched]:
+        """`backward` one step at a time; yields each node with the gradients that it wrote, `d<input>`."""
+        bound = self._begin_backward(head_gradients)
+        if bound is None:
+            return
+        first = len(bound.plan.cleared)
+        last = first + len(bound.plan.steps) - bound.plan.boundary
+        self._run(bound.backward[:first])
+        for step, call in zip(bound.plan.steps[bound.plan.boundary :], bound.backward[first:last]):
+            self._run([call])
+            yield _named(step, call)
+        self._run(bound.backward[last:])
 
     @property
     def outputs(self) -> list[Any]:
@@ -150,14 +207,10 @@ class Executor:
             else forward_only(self.symbol.heads)
         )
         requests = {node: self.requests[node.name] for node in wanted}
-        return make_plan(joint, self._shapes, self._dtypes, requests, train)
+        return make_plan(joint, self._shapes, self._dtypes, requests, train, self.repeatable)
 
     def _run(self, calls: Sequence[Call]) -> None:
-        """Call kernels; infinity and NaN are results, of which none is warned about.
-
-        One guard around all of them costs a microsecond; in the kernels there would be hundreds.
-        """
-        with self._quiet():
+        with quiet(self.xp):
             for kernel, arguments in calls:
                 kernel(*arguments)
 
@@ -165,7 +218,7 @@ class Executor:
 
     def _bind(self, plan: Plan) -> Bound:
         xp = self.xp
-        arena = aligned_empty(xp, plan.arena_bytes)
+        arena = (self.pool or Pool()).take(xp, plan.arena_bytes)
         heads = [t for t in plan.head_gradients if t is not None]
         external = {
             VALUE: {**self.arguments, **self.states},
@@ -198,8 +251,9 @@ class Executor:
         for part in plan.accumulate:
             source, target = array(part.source), array(part.target)
             backward.append((xp.add, (target, source, target)) if part.add else (xp.copyto, (target, source)))
+        views = [(view.after, (view.node, {view.name: array(view.tensor)})) for view in plan.views]
         outputs = [array(tensor) for tensor in plan.heads]
-        return Bound(plan, calls[: plan.boundary], backward, outputs, head_gradients)
+        return Bound(plan, calls[: plan.boundary], backward, views, outputs, head_gradients)
 
     def _require(self, nodes: Sequence[Node], arrays: Mapping[str, Any], what: str) -> None:
         missing = [node.name for node in nodes if node.name not in arrays]
@@ -226,17 +280,20 @@ class Executor:
         if failures:
             raise MXNetError("\n".join(explain(failure, known) for failure in failures))
 
-    def _copy_in(self, name: str, value: Any) -> None:
-        if name not in self.arguments:
-            raise TypeError(f"there is no argument {name}; there are {', '.join(self.arguments)}")
-        target = self.arguments[name]
-        target[...] = self._fitting(value, target, name)
-
     def _fitting(self, value: Any, target: Any, name: str) -> Any:
         value = self.xp.asarray(value)
         if value.shape != target.shape:
             raise ValueError(f"{name} has shape {show(target.shape)}, not {show(value.shape)}")
         return value
+
+
+def _named(step: Step, call: Call) -> Watched:
+    """A step's node with what its kernel wrote."""
+    kernel, arguments = call
+    named = dict(zip(parameters(kernel), arguments))
+    for names, kind in ((step.op.input_names(), "dargs"), (step.op.output_names(), "outs")):
+        named.update(zip((f"d{name}" if step.backward else name for name in names), named.pop(kind, ())))
+    return step.node, {name: named[name] for name in step.node.write_names() if named.get(name) is not None}
 
 
 def _settled(fact: Any) -> bool:

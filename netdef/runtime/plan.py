@@ -67,6 +67,16 @@ class Step(NamedTuple):
     flops: int
 
 
+class View(NamedTuple):
+    """An operator that runs nothing, since its output is the memory of its input."""
+
+    node: Node
+    #: how many steps run before the output holds its values
+    after: int
+    name: str
+    tensor: Tensor
+
+
 class Accumulate(NamedTuple):
     """A finished gradient that is added or copied to the caller's array, where no kernel could write it."""
 
@@ -80,6 +90,7 @@ class Plan(NamedTuple):
 
     steps: tuple[Step, ...]
     boundary: int
+    views: tuple[View, ...]
     heads: tuple[Tensor, ...]
     head_gradients: tuple[Tensor | None, ...]
     accumulate: tuple[Accumulate, ...]
@@ -117,6 +128,7 @@ class _Planner:
         dtypes: Mapping[Entry, str],
         requests: Mapping[Node, str],
         train: bool,
+        repeatable: bool,
     ) -> None:
         self.joint, self.shapes, self.dtypes = joint, shapes, dtypes
         self.requests, self.train = requests, train
@@ -130,7 +142,11 @@ class _Planner:
             for entry in node.inputs:
                 if entry is not None:
                     self.last_use[entry] = number
-        for entry in (*joint.heads, *joint.gradients.values()):
+        kept = [*joint.heads, *joint.gradients.values()]
+        if repeatable:
+            gradients = set(joint.backward)
+            kept += [e for node in joint.backward for e in node.inputs if e and e.node not in gradients]
+        for entry in kept:
             self.last_use[entry] = len(self.nodes)
 
     def make(self) -> Plan:
@@ -140,11 +156,14 @@ class _Planner:
         for node, entry in self.joint.gradients.items():
             if self.requests.get(node) == "write" and not entry.node.is_variable:
                 self.external[entry] = GRADIENT, node.name
-        drafts = []
+        drafts: list[_Draft] = []
+        views = []
         boundary = 0
         for number, node in enumerate(self.nodes):
             draft = self._draft(number, node)
-            if draft is not None:
+            if draft is None:
+                views.append((node, len(drafts)))
+            else:
                 drafts.append(draft)
                 boundary += number < len(self.joint.forward)
         offsets, total = pack([Interval(b.bytes, b.first, b.last) for b in self.buffers])
@@ -153,6 +172,7 @@ class _Planner:
         return Plan(
             tuple(self._finish(draft) for draft in drafts),
             boundary,
+            tuple(self._view(node, after) for node, after in views),
             tuple(self.tensor(head) for head in self.joint.heads),
             tuple(self.tensor(Entry(n, 0)) if n is not None else None for n in self.joint.head_gradients),
             tuple(self._accumulate()),
@@ -280,6 +300,9 @@ class _Planner:
         offset, name = self._home(entry) if buffer is None else (buffer.offset, entry.name)
         return Tensor(self.shapes[entry], self.dtypes[entry], offset, name)
 
+    def _view(self, node: Node, after: int) -> View:
+        return View(node, after, node.write_names()[0], self.tensor(Entry(node, 0)))
+
     def _finish(self, draft: _Draft) -> Step:
         op, backward = kernel_of(draft.node)
         tensors = {name: self.tensor(entry) for name, entry in draft.entries.items()}
@@ -303,12 +326,14 @@ def make_plan(
     dtypes: Mapping[Entry, str],
     requests: Mapping[Node, str] | None = None,
     train: bool = False,
+    repeatable: bool = False,
 ) -> Plan:
     """The plan of a joint graph whose shapes and dtypes are complete.
 
-    `requests` says for each variable with a gradient whether the caller's array is written or added to.
+    `requests` says for each variable with a gradient whether the caller's array is written or added to.  A
+    `repeatable` plan keeps what the backward pass reads, so that this may run again after one forward pass.
     """
     every_shape, every_dtype = dict(shapes), dict(dtypes)
     for entry, source in joint.like.items():
         every_shape[entry], every_dtype[entry] = shapes[source], dtypes[source]
-    return _Planner(joint, every_shape, every_dtype, requests or {}, train).make()
+    return _Planner(joint, every_shape, every_dtype, requests or {}, train, repeatable).make()

@@ -14,8 +14,8 @@ import numpy as np
 
 from netdef.diag import MXNetError
 from netdef.mx import ndarray
+from netdef.mx.generator import generator
 from netdef.mx.ndarray import NDArray
-from netdef.mx.random import generator
 from netdef.mx.registry import get_alias_func, get_create_func, get_register_func
 
 

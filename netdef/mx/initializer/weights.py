@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from netdef.mx.generator import generator
 from netdef.mx.initializer.base import Initializer, alias, register
 from netdef.mx.ndarray import NDArray
-from netdef.mx.random import generator
 
 
 @register

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from netdef.mx.generator import generator
 from netdef.mx.ndarray import NDArray
 from netdef.mx.optimizer.base import Optimizer, Turn, register
-from netdef.mx.random import generator
 
 
 def _descend(turn: Turn, lr: float) -> None:

@@ -1,41 +1,37 @@
-"""MXNet's Symbol.
-
-Composition from `netdef.graph`, inference and binding added, one function for each operator.
-"""
+"""MXNet's Symbol: composition from `netdef.graph`, operators, files, inference and binding added."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from netdef.data.replace import replace_file
-from netdef.diag import MXNetError, UsageError, did_you_mean
+from netdef.diag import MXNetError, did_you_mean
 from netdef.graph import symbol as graph
-from netdef.graph.attributes import DTYPE_NUMBERS, text_of
-from netdef.graph.create import create, variable
+from netdef.graph.create import create
 from netdef.graph.node import Entry
-from netdef.graph.symbol import group
 from netdef.interop.mxnet_json import read_symbol, write_symbol
+from netdef.mx.allocation import Allocation
+from netdef.mx.base import NotImplementedForSymbol
+from netdef.mx.debug import debug_text
 from netdef.mx.executor import Arrays, Executor, Requests, simple_bind
-from netdef.ops import OPERATORS, find
+from netdef.mx.fluent import Fluent
+from netdef.mx.ndarray.ndarray import NDArray
 from netdef.ops.shapes import Shape, complete
 from netdef.passes.infer import Known, infer_shapes, infer_types
 from netdef.passes.trail import explain
-from netdef.runtime.context import Context, cpu
+from netdef.runtime.context import Context, current_context
 
 Dims = tuple[int, ...]
 
 
-class Symbol(graph.Symbol):
+class Symbol(Fluent, graph.Symbol):
     """A net, or a part of one, as MXNet's Symbol."""
 
     __slots__ = ()
-    #: numpy leaves `number * symbol` to the symbol
-    __array_ufunc__ = None
 
     # -- files --
 
@@ -62,41 +58,31 @@ class Symbol(graph.Symbol):
     def __deepcopy__(self, memo: dict[int, Any]) -> Symbol:
         return load_json(self.tojson())
 
-    # -- arithmetic: an operator with a symbol or with a number on either side --
+    # -- operators --
 
-    def _binary(self, other: Any, operator: str, scalar_operator: str) -> Symbol:
-        if isinstance(other, Symbol):
-            return create(Symbol, operator, (self, other))
-        if isinstance(other, Real):
-            return create(Symbol, scalar_operator, (self,), scalar=other)
-        raise TypeError(f"a Symbol cannot be combined with {other!r}; give a Symbol or a number")
+    def _apply(self, operator: str, *inputs: Any, **values: Any) -> Any:
+        return create(Symbol, operator, inputs, **values)
 
-    def __add__(self, other: Any) -> Symbol:
-        return self._binary(other, "_Plus", "_PlusScalar")
-
-    def __sub__(self, other: Any) -> Symbol:
-        return self._binary(other, "_Minus", "_MinusScalar")
-
-    def __mul__(self, other: Any) -> Symbol:
-        return self._binary(other, "_Mul", "_MulScalar")
-
-    def __truediv__(self, other: Any) -> Symbol:
-        return self._binary(other, "_Div", "_DivScalar")
-
-    def __rsub__(self, other: Any) -> Symbol:
-        return self._binary(other, "_Minus", "_RMinusScalar")
-
-    def __rtruediv__(self, other: Any) -> Symbol:
-        return self._binary(other, "_Div", "_RDivScalar")
-
-    def __neg__(self) -> Symbol:
-        return self._binary(-1.0, "_Mul", "_MulScalar")
-
-    __radd__ = __add__
-    __rmul__ = __mul__
+    __hash__: Any = None
 
     def __bool__(self) -> bool:
-        raise TypeError("a Symbol has no truth value: it stands for a computation, not for a bool")
+        raise NotImplementedForSymbol("bool()")
+
+    def __iadd__(self, other: Any) -> Symbol:
+        raise NotImplementedForSymbol("+=")
+
+    def __isub__(self, other: Any) -> Symbol:
+        raise NotImplementedForSymbol("-=")
+
+    def __imul__(self, other: Any) -> Symbol:
+        raise NotImplementedForSymbol("*=")
+
+    def __itruediv__(self, other: Any) -> Symbol:
+        raise NotImplementedForSymbol("/=")
+
+    def _compose(self, *args: Any, name: str | None = None, **kwargs: Symbol) -> None:
+        """Replace arguments as calling the symbol does, in place."""
+        self.heads = self(*args, name=name, **kwargs).heads
 
     # -- inference --
 
@@ -125,6 +111,17 @@ class Symbol(graph.Symbol):
             return None, None, None
         return tuple([np.dtype(kind).type for kind in part] for part in types)  # type: ignore[return-value]
 
+    def infer_type_partial(self, *args: Any, **kwargs: Any) -> tuple[list[Any], list[Any], list[Any]]:
+        """As `infer_type`, with None for a type that does not follow."""
+        types = self._types(args, kwargs)
+        return tuple([kind and np.dtype(kind).type for kind in part] for part in types)  # type: ignore[return-value]
+
+    def debug_str(self) -> str:
+        """Every node with its inputs and attributes, as text."""
+        return debug_text(self)
+
+    # -- binding --
+
     def bind(
         self,
         ctx: Context | None = None,
@@ -132,21 +129,42 @@ class Symbol(graph.Symbol):
         args_grad: Arrays = None,
         grad_req: Requests = "write",
         aux_states: Arrays = None,
+        group2ctx: Mapping[str, Context] | None = None,
+        shared_exec: Executor | None = None,
     ) -> Executor:
-        """An executor over the caller's arrays, given as lists in order or as dicts by name."""
-        return Executor(self, ctx or cpu(), args, args_grad, grad_req, aux_states)
+        """An executor over the caller's arrays, given as lists in order or as dicts by name.
+
+        `shared_exec` is an executor whose memory for values in between this one uses as well; their outputs
+        overwrite each other.  There is one device, so `group2ctx` may name no other.
+        """
+        context = self._context(ctx, group2ctx)
+        return Executor(self, context, args, args_grad, grad_req, aux_states, shared_exec)
 
     def simple_bind(
         self,
         ctx: Context | None = None,
         grad_req: Requests = "write",
         type_dict: Mapping[str, Any] | None = None,
+        stype_dict: Mapping[str, str] | None = None,
+        group2ctx: Mapping[str, Context] | None = None,
+        shared_arg_names: Sequence[str] | None = None,
+        shared_exec: Executor | None = None,
+        shared_buffer: dict[str, NDArray] | None = None,
         **shapes: Dims,
     ) -> Executor:
         """An executor over new arrays, zero at first, whose shapes follow from `shapes`.
 
-        Their types follow from `type_dict`, and are float32 where it says nothing.
+        Their types follow from `type_dict`, and are float32 where it says nothing.  With `shared_exec` the
+        memory for values in between, the arguments of `shared_arg_names` and the auxiliary states are those
+        of another executor, where the shapes agree; the other arguments come from `shared_buffer`, arrays by
+        name, where they are there and large enough, and are kept in it.  Shapes of names that are no
+        arguments are passed over.
         """
+        if any(stype != "default" for stype in (stype_dict or {}).values()):
+            raise MXNetError(f"stype_dict is {stype_dict}; arrays are dense here, so only 'default' is legal")
+        context = self._context(ctx, group2ctx)
+        names = {*self.list_arguments(), *self.list_auxiliary_states()}
+        shapes = {name: shape for name, shape in shapes.items() if name in names}
         arguments, _, states = self.infer_shape(**shapes)
         if arguments is None:
             partial = self.infer_shape_partial(**shapes)
@@ -154,10 +172,39 @@ class Symbol(graph.Symbol):
             raise MXNetError(
                 f"the shapes of {', '.join(unknown) or 'the outputs'} do not follow from those given"
             )
-        kinds = self._types((), type_dict or {})
-        return simple_bind(self, ctx or cpu(), (arguments, states), (kinds[0], kinds[2]), grad_req)
+        kinds = self._types((), {k: v for k, v in (type_dict or {}).items() if k in names})
+        arrays = Allocation(context, shared_exec, shared_arg_names or (), shared_buffer)
+        return simple_bind(self, context, (arguments, states), (kinds[0], kinds[2]), grad_req, arrays)
 
-    # -- inference --
+    def eval(self, ctx: Context | None = None, **kwargs: NDArray) -> list[NDArray]:
+        """The outputs for arrays given by name."""
+        return self.bind(ctx, kwargs).forward()
+
+    @staticmethod
+    def _context(ctx: Context | None, group2ctx: Mapping[str, Context] | None) -> Context:
+        context = ctx or current_context()
+        for group, other in (group2ctx or {}).items():
+            if other != context:
+                raise MXNetError(
+                    f"group2ctx: group {group} is on {other}, but a net runs on one device, {context}"
+                )
+        return context
+
+    # -- what MXNet's Symbol has for its other interfaces --
+
+    def as_nd_ndarray(self) -> Symbol:
+        """This symbol: netdef has MXNet's classic operators only."""
+        return self
+
+    def as_np_ndarray(self) -> Symbol:
+        """Raises `MXNetError`: there is no numpy interface of symbols here."""
+        raise MXNetError("netdef has MXNet's classic operators (mx.sym), not those of mx.np")
+
+    def optimize_for(self, backend: str, *args: Any, **kwargs: Any) -> Symbol:
+        """Raises `MXNetError`: there are no backends to which parts of a graph could be given."""
+        raise MXNetError(f"there is no backend {backend}; netdef runs graphs by itself")
+
+    # -- inference, before MXNet's words --
 
     def _given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         names = self.list_arguments()
@@ -210,50 +257,6 @@ def _mxnet(shape: Shape) -> Dims:
     return tuple(size or 0 for size in shape) if shape else ()
 
 
-def Variable(
-    name: str,
-    attr: Mapping[str, str] | None = None,
-    shape: Dims | None = None,
-    lr_mult: float | None = None,
-    wd_mult: float | None = None,
-    dtype: Any = None,
-    init: Any = None,
-    **kwargs: str,
-) -> Symbol:
-    """A free variable.
-
-    `shape` holds what is known of its shape, 0 for an unknown size, and `dtype` its numpy type; the
-    multipliers are for its learning rate and weight decay, `init` is its initializer or the JSON text of one.
-    Attributes of your own are written `__x__="text"`; raises `ValueError` for another name.
-    """
-    attributes = dict(attr or {})
-    for key, value in kwargs.items():
-        if not (key.startswith("__") and key.endswith("__")):
-            raise ValueError(f"attribute {key} is not known; attributes of your own are written __{key}__")
-        attributes[key] = str(value)
-    if shape:
-        attributes["__shape__"] = text_of(tuple(shape))
-    for key, number in (("__lr_mult__", lr_mult), ("__wd_mult__", wd_mult)):
-        if number is not None:
-            attributes[key] = str(number)
-    if init is not None:
-        attributes["__init__"] = init if isinstance(init, str) else init.dumps()
-    kind = None if dtype is None else np.dtype(dtype).name
-    if kind is not None:
-        if kind not in DTYPE_NUMBERS:
-            raise ValueError(f"dtype of {name}: {kind} is not known; legal: {', '.join(DTYPE_NUMBERS)}")
-        attributes["__dtype__"] = str(DTYPE_NUMBERS[kind])
-    return variable(Symbol, name, attributes, tuple(size or None for size in shape) if shape else None, kind)
-
-
-var = Variable
-
-
-def Group(symbols: Iterable[Symbol]) -> Symbol:
-    """One symbol with the outputs of all."""
-    return group(Symbol, symbols)
-
-
 def load_json(json_str: str) -> Symbol:
     """The symbol that a JSON text of MXNet 0.7 to 1.9 describes; raises `MXNetError`."""
     if not isinstance(json_str, str):
@@ -261,41 +264,14 @@ def load_json(json_str: str) -> Symbol:
     return Symbol(read_symbol(json_str))
 
 
-fromjson = load_json
+def _only_arrays(function: str) -> Callable[..., Any]:
+    def method(self: Symbol, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedForSymbol(function)
+
+    method.__name__ = function
+    method.__doc__ = "Raises `NotImplementedForSymbol`: only arrays have it."
+    return method
 
 
-def load(fname: str) -> Symbol:
-    """The symbol in a JSON file of MXNet 0.7 to 1.9; raises `MXNetError`."""
-    if not isinstance(fname, str):
-        raise TypeError(f"the file's name must be a text, not {fname!r}")
-    try:
-        text = Path(fname).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MXNetError(f"{fname} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return Symbol(read_symbol(text, fname))
-
-
-def _function(operator: str) -> Callable[..., Symbol]:
-    def compose(
-        *inputs: Symbol, name: str | None = None, attr: dict[str, str] | None = None, **values: Any
-    ) -> Symbol:
-        return create(Symbol, operator, inputs, name, attr, **values)
-
-    compose.__name__ = operator
-    compose.__doc__ = find(operator).__doc__
-    return compose
-
-
-def __getattr__(operator: str) -> Callable[..., Symbol]:
-    if operator.startswith("__"):
-        raise AttributeError(operator)
-    try:
-        function = _function(operator)
-    except UsageError as error:
-        raise AttributeError(str(error)) from None
-    globals()[operator] = function
-    return function
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *OPERATORS])
+for _function in ("asnumpy", "asscalar", "as_in_context", "backward", "copy", "detach", "wait_to_read"):
+    setattr(Symbol, _function, _only_arrays(_function))
