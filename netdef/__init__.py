@@ -26,6 +26,7 @@ _PUBLIC = {
     "metric": ("netdef.mx.metric", ""),
     "mon": ("netdef.mx.monitor", ""),
     "monitor": ("netdef.mx.monitor", ""),
+    "operator": ("netdef.mx.operator", ""),
     "opt": ("netdef.mx.optimizer", ""),
     "optimizer": ("netdef.mx.optimizer", ""),
     "random": ("netdef.mx.random", ""),

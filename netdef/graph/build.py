@@ -82,7 +82,7 @@ class LayerBuilder:
 
     def op(self, operator: str, *inputs: Entry, suffix: str = "", **attributes: Any) -> list[Entry]:
         operation = find(operator)
-        if operation.variadic:
+        if "num_args" in operation.fields:
             attributes.setdefault("num_args", len(inputs))
         op = operation(**attributes)
         node = Node(op, self.layer.name + suffix, inputs, origin=self.layer)

@@ -111,9 +111,8 @@ def _may_be_left_out(operation: type[Op], key: str) -> bool:
     return False
 
 
-def in_roles(op: Op, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Tensors that `sort_arguments` numbered under the operator's own names for them."""
-    roles = (*op.input_names(), *op.state_names())
+def in_roles(roles: Sequence[str], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors that `sort_arguments` numbered, under the names that the operator has for them."""
     numbered = {f"arg{number}": role for number, role in enumerate(roles)}
     return {key if key in roles else numbered.get(key, key): value for key, value in tensors.items()}
 
@@ -121,7 +120,7 @@ def in_roles(op: Op, tensors: Mapping[str, Any]) -> dict[str, Any]:
 def counted_texts(operation: type[Op], attributes: Mapping[str, Any], tensors: int) -> dict[str, str]:
     """Attributes as texts, with the number of inputs where there may be any number of them."""
     texts = {key: text_of(value) for key, value in attributes.items()}
-    if operation.variadic:
+    if "num_args" in operation.fields:
         texts.setdefault("num_args", str(tensors))
     return texts
 
@@ -143,16 +142,19 @@ def create(
     """
     own = {key: text_of(values.pop(key)) for key in list(values) if key in PLAIN or is_private(key)}
     given, attributes = sort_arguments(operator, positional, values, Symbol)
-    texts = counted_texts(find(operator), attributes, len(given))
-    op = make_operator(operator, texts)
+    operation = find(operator)
+    texts = counted_texts(operation, attributes, len(given))
     try:
         scope = hidden({**AttrScope.current(dict(attr or {})), **own})
     except ValueError as error:
         raise MXNetError(f"{called(operator, texts)}: {error}") from None
+    if operation.open:
+        texts = {**{key: scope.pop(key) for key in list(scope) if not is_private(key)}, **texts}
+    op = make_operator(operator, texts)
     node_name = NameManager.current().get(name, hint or operator.lower())
     require_private(scope, f"{called(operator, texts)} {node_name}")
-    roles = (*op.input_names(), *op.state_names())
-    given = in_roles(op, given)
+    roles = [op.called(role) for role in (*op.input_names(), *op.state_names())]
+    given = in_roles(roles, given)
     for role in given:
         if role not in roles:
             raise MXNetError(f"{node_name} has no input {role}; {did_you_mean(role, roles)}")

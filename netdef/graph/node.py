@@ -74,7 +74,10 @@ class Entry(NamedTuple):
     def name(self) -> str:
         """MXNet's name of an output: `fc1_output`, or the variable's own."""
         node = self.node
-        return node.name if node.is_variable else f"{node.name}_{node.write_names()[self.index]}"
+        if node.op is None:
+            return node.name
+        name = node.write_names()[self.index]
+        return f"{node.name}_{name if isinstance(node.op, Backward) else node.op.called(name)}"
 
 
 def topological(heads: Iterable[Entry]) -> list[Node]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netdef.diag import MXNetError
-from netdef.graph.attributes import DTYPE_NUMBERS, PLAIN, require_private
+from netdef.graph.attributes import DTYPE_NUMBERS, PLAIN, is_private, require_private
 from netdef.graph.create import called, make_operator, state_attributes
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol, texts_of
@@ -136,18 +136,22 @@ def _node(written: Mapping[str, Any], inputs: list[Entry], version: int, where: 
     if not isinstance(operator, str) or operator not in OPERATORS:
         raise MXNetError(f"{where}: Operator {operator} is not registered; {_nearest(operator)}")
     operation = find(operator)
-    if operation.variadic:
+    if "num_args" in operation.fields:
         texts.setdefault("num_args", str(len(inputs)))
     if version < WITH_LAST_AXIS and operator in ("argmax", "argmin") and texts.get("axis") == "-1":
         del texts["axis"]
-    own = {key: texts.pop(key) for key in list(texts) if key not in operation.fields}
+    own = {
+        key: texts.pop(key)
+        for key in list(texts)
+        if key not in operation.fields and (is_private(key) or not operation.open)
+    }
     for_inputs = {key: own.pop(key) for key in list(own) if _is_for_input(key, operation)}
     require_private(own, f"{where}: {called(operator, texts)}")
     try:
         op = make_operator(operator, texts)
     except MXNetError as error:
         raise MXNetError(f"{where}: {error}") from None
-    roles, states = op.input_names(), op.state_names()
+    roles, states = ([op.called(name) for name in names] for names in (op.input_names(), op.state_names()))
     if len(inputs) == len(roles) and states and version < WITH_STATES:
         for role in states:
             made = Node(None, f"{name}_{role}", attributes=state_attributes(op, role, {}))

@@ -6,9 +6,10 @@ and what they cost. An instance is the parsed, frozen attributes of a node and h
 
 The parameter names of `forward` and `backward` are the contract with the planner:
 
-* names of inputs, states, outputs and workspaces stand for arrays, `d<name>` for gradients; `args` and
-  `dargs` stand for the lists of an operator with any number of inputs, `outs` and `douts` for those of one
-  with any number of outputs;
+* names of inputs, states, outputs and workspaces stand for arrays, `d<name>` for gradients; `args`, `dargs`
+  and `aux` stand for the lists (inputs, their gradients, states) of an operator with any number of inputs,
+  `outs` and `douts` for those of one with any number of outputs; `requests` says for each of `dargs` whether
+  it is written, added to (only where `adds`) or not wanted: write, add, null;
 * what `backward` names is kept alive until then, and nothing else;
 * `xp` is the array module (numpy or CuPy), `train` whether the pass trains, `random` a
   `numpy.random.Generator`.
@@ -22,13 +23,13 @@ reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from netdef.ops.declared import Declared
 from netdef.ops.fields import Int
 from netdef.ops.foreign import As
-from netdef.ops.shapes import Full, Shapes, prod
+from netdef.ops.shapes import Full, Shapes, Types, prod
 
 INJECTED = ("xp", "train", "random")
 
@@ -83,9 +84,13 @@ class Op(Declared):
     scratch: ClassVar[tuple[str, ...]] = ()
     #: pairs (read, written) that may be one array, forward and backward
     inplace: ClassVar[tuple[tuple[str, str], ...]] = ()
-    #: whether the operator takes any number of inputs `arg0`, `arg1`, ... (it then has an attribute
-    #: `num_args`)
+    #: whether the operator takes any number of inputs `arg0`, `arg1`, ... (an attribute `num_args` says how
+    #: many, unless `input_names` knows better)
     variadic: ClassVar[bool] = False
+    #: whether it takes any further attributes beside those that it declares, as texts
+    open: ClassVar[bool] = False
+    #: whether `backward` can add to gradients, told so by `requests`, where others only write them
+    adds: ClassVar[bool] = False
     #: why the kernels have to allocate arrays, such as "numpy's sort has no out"; empty: they do not
     allocates: ClassVar[str] = ""
     #: MXNet's initializer, as the JSON text of `__init__`, of inputs and states whose name does not say it
@@ -106,9 +111,11 @@ class Op(Declared):
             return
         if not cls.__doc__:
             raise TypeError(f"operator {cls.__name__} has no docstring")
-        lists = (*(("args",) if cls.variadic else ()), *(("outs",) if cls.splits else ()))
+        lists = (*(("args", "aux") if cls.variadic else ()), *(("outs",) if cls.splits else ()))
         tensors = {*cls.inputs, *cls.states, *cls.outputs, *cls.scratch, *lists}
         known = {*INJECTED, *tensors, *(f"d{name}" for name in tensors)}
+        if cls.variadic:
+            known.add("requests")
         for kernel in (cls.forward, cls.backward):
             if unknown := set(parameters(kernel)) - known:
                 raise TypeError(f"{cls.__name__}.{kernel.__name__} names unknown tensors: {sorted(unknown)}")
@@ -134,6 +141,10 @@ class Op(Declared):
 
     def output_names(self) -> tuple[str, ...]:
         return self.outputs
+
+    def called(self, name: str) -> str:
+        """What users call an input, state or output, in arguments and in the names of variables."""
+        return name
 
     def visible_outputs(self) -> int:
         return self.visible
@@ -175,6 +186,32 @@ class Op(Declared):
             prod(s.full(name)) or 0 for name in self.output_names()[: self.visible_outputs()]
         )
 
+    def backward_tensors(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What `backward` reads and what it writes, from the names of its parameters."""
+        inputs, outputs = self.input_names(), self.output_names()
+        reads: list[str] = []
+        writes: list[str] = []
+        for name in parameters(self.backward):
+            if name == "args":
+                reads += inputs
+            elif name == "dargs":
+                writes += (f"d{item}" for item in inputs)
+            elif name == "douts":
+                reads += (f"d{item}" for item in outputs)
+            elif name in inputs or name in self.state_names() or name in outputs or name[1:] in outputs:
+                reads.append(name)
+            elif name[1:] in inputs:
+                writes.append(name)
+        return tuple(reads), tuple(writes)
+
+    def instance(self, context: Any, shapes: Shapes, dtypes: Types) -> Op:
+        """The operator that one executor runs.
+
+        The operator itself, unless its kernels keep something between calls that two executors must not
+        share.  The shapes and dtypes of all its tensors are complete.
+        """
+        return self
+
     #: the kernels: each takes the tensors that its parameters name; without a `backward` no gradient passes
     forward: Callable[..., None] = _no_kernel
     backward: Callable[..., None] = _no_kernel
@@ -193,22 +230,7 @@ class Backward:
 
     def __init__(self, op: Op) -> None:
         self.op = op
-        named = parameters(op.backward)
-        inputs, outputs = op.input_names(), op.output_names()
-        here: list[str] = []
-        there: list[str] = []
-        for name in named:
-            if name == "args":
-                here += inputs
-            elif name == "dargs":
-                there += (f"d{item}" for item in inputs)
-            elif name == "douts":
-                here += (f"d{item}" for item in outputs)
-            elif name in inputs or name in op.state_names() or name in outputs or name[1:] in outputs:
-                here.append(name)
-            elif name[1:] in inputs:
-                there.append(name)
-        self.reads, self.writes = tuple(here), tuple(there)
+        self.reads, self.writes = op.backward_tensors()
 
     @property
     def wants_head(self) -> bool:
@@ -217,13 +239,25 @@ class Backward:
 
 
 def kernel_arguments(
-    op: Op, kernel: Callable[..., Any], arrays: dict[str, Any], injected: dict[str, Any]
+    op: Op,
+    kernel: Callable[..., Any],
+    arrays: dict[str, Any],
+    injected: dict[str, Any],
+    added: Collection[str] = (),
 ) -> Sequence[Any]:
-    """The positional arguments of a kernel, looked up by parameter name."""
-    lists = {}
+    """The positional arguments of a kernel, looked up by parameter name.
+
+    `added` names the gradients that `backward` adds to.
+    """
+    lists: dict[str, list[Any]] = {}
     if op.variadic:
         lists["args"] = [arrays.get(name) for name in op.input_names()]
         lists["dargs"] = [arrays.get(f"d{name}") for name in op.input_names()]
+        lists["aux"] = [arrays.get(name) for name in op.state_names()]
+        lists["requests"] = [
+            "null" if arrays.get(f"d{name}") is None else "add" if f"d{name}" in added else "write"
+            for name in op.input_names()
+        ]
     if op.splits:
         lists["outs"] = [arrays.get(name) for name in op.output_names()]
         lists["douts"] = [arrays.get(f"d{name}") for name in op.output_names()]

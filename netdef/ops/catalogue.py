@@ -35,6 +35,7 @@ FAMILIES = {
     "correlation": "Correlation",
     "creation": "_zeros _ones _full _zeros_without_dtype _arange _linspace _eye shape_array size_array",
     "ctc": "CTCLoss ctc_loss _contrib_CTCLoss _contrib_ctc_loss",
+    "custom": "Custom",
     "decompositions": """
         _linalg_potrf linalg_potrf _linalg_potri linalg_potri _linalg_inverse linalg_inverse _linalg_det
         linalg_det _linalg_slogdet linalg_slogdet _linalg_gelqf linalg_gelqf _linalg_syevd

@@ -163,3 +163,8 @@ def _tensors(node: Node) -> dict[str, Entry]:
 def node_shapes(node: Node, known: Known) -> Shapes:
     """The inferred shapes of one node's tensors, by the operator's names."""
     return Shapes({name: known.get(entry) for name, entry in _tensors(node).items()})
+
+
+def node_types(node: Node, known: Known) -> Types:
+    """The inferred dtypes of one node's tensors, by the operator's names."""
+    return Types({name: known.get(entry) for name, entry in _tensors(node).items()})

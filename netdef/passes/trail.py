@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netdef.graph.node import Entry, Node
+from netdef.ops.base import Op
 from netdef.ops.shapes import Shape, show
 from netdef.passes.infer import Failure, Known
 
@@ -44,7 +45,8 @@ def trail(node: Node, known: Known, note: Callable[[Node], str] = lambda node: "
 def explain(failure: Failure, known: Known) -> str:
     """A failure in one line for callers without source places: the node, the rule and its inputs."""
     node = failure.node
-    inputs = [f"{name} {show_fact(fact)}" for name, fact in failure.known.items() if fact is not None]
+    called = node.op.called if isinstance(node.op, Op) else str
+    inputs = [f"{called(name)} {show_fact(fact)}" for name, fact in failure.known.items() if fact is not None]
     hint = f" ({failure.error.hint})" if failure.error.hint else ""
     kind = "" if node.is_variable else f" ({type(node.op).__name__})"
     return f"{node.name}{kind}: {failure.error.message}{hint}; its tensors: {', '.join(inputs)}"

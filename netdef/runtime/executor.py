@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from netdef.diag import MXNetError
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol
-from netdef.ops.base import kernel_arguments, parameters
+from netdef.ops.base import Op, kernel_arguments, parameters
 from netdef.ops.shapes import complete, show
 from netdef.passes.gradient import differentiate, forward_only
-from netdef.passes.infer import Failure, infer_shapes, infer_types, unfit
+from netdef.passes.infer import Failure, infer_shapes, infer_types, node_shapes, node_types, unfit
 from netdef.passes.trail import explain
 from netdef.runtime.context import Context
 from netdef.runtime.kernels import quiet
@@ -88,6 +88,7 @@ class Executor:
         self._shapes = self._infer(infer_shapes, {name: tuple(array.shape) for name, array in given.items()})
         self._refuse(unfit(topological(symbol.heads), self._shapes), self._shapes)
         self._dtypes = self._infer(infer_types, {name: array.dtype.name for name, array in given.items()})
+        self._instances = self._instantiate()
         self._bound: dict[bool, Bound] = {}
         self._last: Bound | None = None
         self._ready_for_backward = False
@@ -101,6 +102,7 @@ class Executor:
         """
         self.copy_in(inputs)
         bound = self.bound(train)
+        self._ready_for_backward = False
         self._run(bound.forward)
         self._last, self._ready_for_backward = bound, train
         return bound.outputs
@@ -165,6 +167,7 @@ class Executor:
         The arrays hold these values only until the next step, which may use their memory for its own.
         """
         bound = self.bound(train)
+        self._ready_for_backward = False
         views = list(bound.views)
         for number, call in enumerate(bound.forward):
             while views and views[0][0] <= number:
@@ -243,9 +246,10 @@ class Executor:
         injected = {"xp": xp, "train": plan.train, "random": self.random}
         calls: list[Call] = []
         for step in plan.steps:
-            kernel = step.op.backward if step.backward else step.op.forward
+            op = self._instances.get(step.node.forward or step.node, step.op)
+            kernel = op.backward if step.backward else op.forward
             arrays = {name: array(tensor) for name, tensor in step.tensors.items()}
-            calls.append((kernel, kernel_arguments(step.op, kernel, arrays, injected)))
+            calls.append((kernel, kernel_arguments(op, kernel, arrays, injected, step.added)))
         backward: list[Call] = [(array(tensor).fill, (0,)) for tensor in plan.cleared]
         backward += calls[plan.boundary :]
         for part in plan.accumulate:
@@ -254,6 +258,17 @@ class Executor:
         views = [(view.after, (view.node, {view.name: array(view.tensor)})) for view in plan.views]
         outputs = [array(tensor) for tensor in plan.heads]
         return Bound(plan, calls[: plan.boundary], backward, views, outputs, head_gradients)
+
+    def _instantiate(self) -> dict[Node, Op]:
+        """The operators that are this executor's own, by node."""
+        instances = {}
+        for node in topological(self.symbol.heads):
+            if isinstance(node.op, Op):
+                shapes, dtypes = node_shapes(node, self._shapes), node_types(node, self._dtypes)
+                op = node.op.instance(self.context, shapes, dtypes)
+                if op is not node.op:
+                    instances[node] = op
+        return instances
 
     def _require(self, nodes: Sequence[Node], arrays: Mapping[str, Any], what: str) -> None:
         missing = [node.name for node in nodes if node.name not in arrays]

@@ -8,30 +8,33 @@ from typing import Any
 from netdef.diag import MXNetError
 from netdef.ops.base import Op, kernel_arguments
 from netdef.ops.shapes import ShapeError, Shapes, Types, complete, show
+from netdef.runtime.context import Context
 from netdef.runtime.kernels import quiet
 
 
 def invoke(
     op: Op,
     name: str,
-    xp: Any,
-    arrays: Mapping[str, Any],
+    context: Context,
+    tensors: Mapping[str, Any],
     out: Sequence[Any] | None = None,
     random: Any = None,
 ) -> list[Any]:
     """The visible outputs of an operator, called `name` in messages, outside of training.
 
-    `arrays` holds its inputs and auxiliary states by the operator's names; states may change.  The outputs
+    `tensors` holds its inputs and auxiliary states by the users' names for them; states may change.  The outputs
     go to the arrays `out` where these are given, which may be inputs as well.  Raises `MXNetError` where an
     array is missing or does not fit.
     """
-    roles = (*op.input_names(), *op.state_names())
-    for role in arrays:
+    xp = context.xp
+    roles = {op.called(role): role for role in (*op.input_names(), *op.state_names())}
+    for role in tensors:
         if role not in roles:
             raise MXNetError(f"{name} has no input {role}; it takes {', '.join(roles) or 'none'}")
-    missing = [role for role in roles if role not in arrays]
+    missing = [role for role in roles if role not in tensors]
     if missing:
         raise MXNetError(f"{name} expects {', '.join(roles)}, but there is no {', '.join(missing)}")
+    arrays = {roles[role]: array for role, array in tensors.items()}
     shapes, types = _facts(op, name, arrays)
     visible = op.output_names()[: op.visible_outputs()]
     if out is not None:
@@ -42,6 +45,7 @@ def invoke(
         else out[number]
         for number, role in enumerate(visible)
     }
+    op = op.instance(context, shapes, types)
     _run(op, xp, {**arrays, **targets}, shapes, str(types[visible[0]]), random)
     results = [targets[role] for role in visible]
     for number, wanted in enumerate(out or ()):

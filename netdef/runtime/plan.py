@@ -64,6 +64,8 @@ class Step(NamedTuple):
     tensors: Mapping[str, Tensor]
     #: parameter names that share their memory with another one
     inplace: tuple[tuple[str, str], ...]
+    #: parameter names of the gradients that the kernel adds to
+    added: frozenset[str]
     flops: int
 
 
@@ -134,6 +136,7 @@ class _Planner:
         self.requests, self.train = requests, train
         self.nodes = [*joint.forward, *joint.backward]
         self.external: dict[Entry, tuple[int, str]] = {}
+        self.added: set[Entry] = set()
         self.buffer_of: dict[Entry, _Buffer] = {}
         self.buffers: list[_Buffer] = []
         self.unshared = 0
@@ -154,8 +157,12 @@ class _Planner:
             if node is not None:
                 self.external[Entry(node, 0)] = HEAD_GRADIENT, str(number)
         for node, entry in self.joint.gradients.items():
-            if self.requests.get(node) == "write" and not entry.node.is_variable:
+            request, maker = self.requests.get(node), entry.node.op
+            adds = request == "add" and isinstance(maker, Backward) and maker.op.adds
+            if adds or (request == "write" and maker is not None):
                 self.external[entry] = GRADIENT, node.name
+            if adds:
+                self.added.add(entry)
         drafts: list[_Draft] = []
         views = []
         boundary = 0
@@ -308,8 +315,9 @@ class _Planner:
         tensors = {name: self.tensor(entry) for name, entry in draft.entries.items()}
         for name, (shape, dtype, buffer) in draft.scratch.items():
             tensors[name] = Tensor(shape, dtype, buffer.offset, name)
+        added = frozenset(name for name, entry in draft.entries.items() if entry in self.added)
         flops = op.flops(self._facts(draft.node)) * (2 if backward else 1)
-        return Step(draft.node, op, backward, tensors, draft.inplace, flops)
+        return Step(draft.node, op, backward, tensors, draft.inplace, added, flops)
 
 
 def kernel_of(node: Node) -> tuple[Op, bool]:

@@ -206,13 +206,14 @@ def apply(
         if not isinstance(tensor, NDArray):
             raise MXNetError(f"{operator}: {role} must be an NDArray, not {type(tensor)}")
     operation = make_operator(operator, counted_texts(find(operator), attributes, len(tensors)))
+    roles = [operation.called(role) for role in (*operation.input_names(), *operation.state_names())]
     context = next((t.context for t in tensors.values()), None) or _device(ctx)
     targets: Sequence[NDArray] | None = [out] if isinstance(out, NDArray) else out
     results = invoke(
         operation,
         operator,
-        context.xp,
-        {role: tensor.array for role, tensor in in_roles(operation, tensors).items()},
+        context,
+        {role: tensor.array for role, tensor in in_roles(roles, tensors).items()},
         None if targets is None else [target.array for target in targets],
         generator(),
     )
