@@ -22,9 +22,9 @@ def invoke(
 ) -> list[Any]:
     """The visible outputs of an operator, called `name` in messages, outside of training.
 
-    `tensors` holds its inputs and auxiliary states by the users' names for them; states may change.  The outputs
-    go to the arrays `out` where these are given, which may be inputs as well.  Raises `MXNetError` where an
-    array is missing or does not fit.
+    `tensors` holds its inputs and auxiliary states by the users' names for them; states may change.  The
+    outputs go to the arrays `out` where these are given, which may be inputs as well.  Raises `MXNetError`
+    where an array is missing or does not fit.
     """
     xp = context.xp
     roles = {op.called(role): role for role in (*op.input_names(), *op.state_names())}

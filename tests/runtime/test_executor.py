@@ -224,3 +224,16 @@ def test_a_plan_for_one_backward_pass_refuses_a_second():
 
     with pytest.raises(mx.MXNetError, match=r"needs forward.* anew"):
         executor.backward([np.ones(4)])
+
+
+def test_watching_shows_every_part_of_a_split():
+    """An operator whose attributes say how many outputs it has is watched with all of them."""
+    executor = mx.sym.SliceChannel(mx.sym.Variable("data"), num_outputs=2).simple_bind(data=(3, 2))
+    executor.arg_dict["data"][:] = np.arange(6).reshape(3, 2)
+
+    ((_, outputs),) = executor.engine.watch()
+
+    assert {name: array.ravel().tolist() for name, array in outputs.items()} == {
+        "output0": [0, 2, 4],
+        "output1": [1, 3, 5],
+    }
