@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import operator
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -125,7 +125,8 @@ class CustomOpProp:
     def create_operator(self, ctx: Context, in_shapes: list[list[int]], in_dtypes: list[int]) -> CustomOp:
         """The `CustomOp` for an executor on the device `ctx`.
 
-        Given the shapes of inputs and auxiliary states and MXNet's numbers of their dtypes (0: float32).
+        Given the shapes of inputs and auxiliary states and MXNet's numbers of their dtypes (0: float32; -1:
+        one that MXNet does not have).
         """
         return CustomOp()
 
@@ -133,14 +134,17 @@ class CustomOpProp:
 def register(reg_name: str) -> Callable[[Class], Class]:
     """The decorator that makes a subclass of `CustomOpProp` the operator of this `op_type`.
 
-    Raises `MXNetError` for another class.
+    Nodes that were made before keep what they have.  Raises `MXNetError` for another class, `TypeError` for a
+    name that is no text.
     """
+    if not isinstance(reg_name, str):
+        raise TypeError(f"register takes a name, as in @register('softmax'), not {reg_name!r}")
 
     def do_register(prop_cls: Class) -> Class:
         if not isinstance(prop_cls, type) or not issubclass(prop_cls, CustomOpProp):
             raise MXNetError(f"{reg_name}: register a subclass of CustomOpProp, which {prop_cls!r} is not")
         if reg_name in REGISTERED:
-            warnings.warn(f"the custom operator {reg_name} is registered anew", stacklevel=2)
+            logging.warning("the custom operator %s is registered anew", reg_name)
         REGISTERED[reg_name] = lambda texts: _Written(reg_name, _property(reg_name, prop_cls, texts))
         return prop_cls
 
@@ -242,7 +246,7 @@ class _Written:
             *(described[f"aux{number}"] for number in range(len(self.states))),
         ]
         made = self.prop.create_operator(
-            context, [list(shape) for shape, _ in read], [DTYPE_NUMBERS[dtype] for _, dtype in read]
+            context, [list(shape) for shape, _ in read], [DTYPE_NUMBERS.get(dtype, -1) for _, dtype in read]
         )
         if not isinstance(made, CustomOp):
             raise MXNetError(

@@ -608,8 +608,19 @@ def test_op_type_has_to_name_an_operator(register):
             mx.sym.Custom(*inputs, **arguments)
     with pytest.raises(mx.MXNetError, match="register a subclass of CustomOpProp"):
         register("number")(int)
-    with pytest.warns(UserWarning, match="scale is registered anew"):
-        scaled(register)
+    with pytest.raises(TypeError, match="register takes a name"):
+        register(mx.operator.CustomOpProp)
+
+
+def test_registering_anew_replaces_and_is_logged(register, caplog):
+    """Later nodes are of the new class; nodes that were made before keep theirs."""
+    scaled(register)
+    before = mx.sym.Custom(X, op_type="scale", factor=10)
+    custom(register, "scale", double)
+    after = mx.sym.Custom(X, op_type="scale")
+
+    assert "scale is registered anew" in caplog.text
+    assert [bound(net, x=[1]).forward()[0].asnumpy().tolist() for net in (before, after)] == [[10], [2]]
 
 
 @pytest.mark.parametrize(
