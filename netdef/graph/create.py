@@ -111,10 +111,19 @@ def _may_be_left_out(operation: type[Op], key: str) -> bool:
     return False
 
 
-def in_roles(roles: Sequence[str], tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """Tensors that `sort_arguments` numbered, under the names that the operator has for them."""
+def in_roles(operator: str, roles: Sequence[str], tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Tensors that `sort_arguments` numbered, under the names that the operator has for them.
+
+    Raises `MXNetError` for one that it does not have.
+    """
     numbered = {f"arg{number}": role for number, role in enumerate(roles)}
-    return {key if key in roles else numbered.get(key, key): value for key, value in tensors.items()}
+    found = {key if key in roles else numbered.get(key, key): value for key, value in tensors.items()}
+    if f"arg{len(roles)}" in found:
+        raise _too_many(operator, roles, len(tensors))
+    for role in found:
+        if role not in roles:
+            raise MXNetError(f"{operator} has no input {role}; {did_you_mean(role, roles)}")
+    return found
 
 
 def counted_texts(operation: type[Op], attributes: Mapping[str, Any], tensors: int) -> dict[str, str]:
@@ -154,10 +163,7 @@ def create(
     node_name = NameManager.current().get(name, hint or operator.lower())
     require_private(scope, f"{called(operator, texts)} {node_name}")
     roles = [op.called(role) for role in (*op.input_names(), *op.state_names())]
-    given = in_roles(roles, given)
-    for role in given:
-        if role not in roles:
-            raise MXNetError(f"{node_name} has no input {role}; {did_you_mean(role, roles)}")
+    given = in_roles(operator, roles, given)
     inherited = {**texts, **scope}
     inputs = []
     for role in roles:

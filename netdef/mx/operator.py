@@ -69,7 +69,7 @@ class CustomOp:
         if req in ("write", "inplace"):
             dst[:] = src
         elif req == "add":
-            dst[:] += src
+            dst.array[...] += src.array if isinstance(src, NDArray) else src
         elif req != "null":
             raise ValueError(f"req is {req!r}; legal: null, write, inplace, add")
 

@@ -66,7 +66,9 @@ def step(executor, *heads):
     """A training pass; returns the first output and the gradients as numpy arrays."""
     executor.forward(is_train=True)
     executor.backward([mx.nd.array(head) for head in heads] or None)
-    return executor.outputs[0].asnumpy(), {n: g.asnumpy() for n, g in executor.grad_dict.items()}
+    return executor.outputs[0].asnumpy(), {
+        n: g.asnumpy() for n, g in executor.grad_dict.items() if g is not None
+    }
 
 
 # -- the tutorial's operator ------------------------------------------------

@@ -213,7 +213,7 @@ def apply(
         operation,
         operator,
         context,
-        {role: tensor.array for role, tensor in in_roles(roles, tensors).items()},
+        {role: tensor.array for role, tensor in in_roles(operator, roles, tensors).items()},
         None if targets is None else [target.array for target in targets],
         generator(),
     )
