@@ -19,7 +19,7 @@ from netdef.graph.create import called, make_operator, state_attributes
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol, texts_of
 from netdef.ops import OPERATORS, find
-from netdef.ops.base import Op
+from netdef.ops.base import Backward, Op
 
 #: the version whose layout is written: major * 10000 + minor * 100 + patch
 VERSION = 10901
@@ -30,6 +30,9 @@ WITH_STATES, WITH_LAST_AXIS = 903, 905
 def write_symbol(symbol: Symbol) -> str:
     """The JSON text of a symbol."""
     order = topological(symbol.heads)
+    gradient = next((node for node in order if isinstance(node.op, Backward)), None)
+    if gradient is not None:
+        raise MXNetError(f"{gradient.name} computes a gradient; such graphs cannot be saved, only made anew")
     numbers = {node: number for number, node in enumerate(order)}
     changed: dict[Node, int] = {}
 

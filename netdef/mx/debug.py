@@ -19,12 +19,12 @@ def debug_text(symbol: Symbol) -> str:
 
 
 def _operator(node: Node) -> Iterator[str]:
-    assert isinstance(node.op, Op), "only forward graphs are shown"
+    assert node.op is not None, "variables are shown otherwise"
+    operator = node.op.names[0] if isinstance(node.op, Op) else f"_backward_{node.op.op.names[0]}"
     yield "-" * 20
-    yield f"Op:{node.op.names[0]}, Name={node.name}"
+    yield f"Op:{operator}, Name={node.name}"
     yield "Inputs:"
-    for number, entry in enumerate(node.inputs):
-        assert entry is not None, "only backward nodes lack inputs"
+    for number, entry in enumerate(entry for entry in node.inputs if entry is not None):
         version = " version=0" if entry.node.is_variable else ""
         yield f"\targ[{number}]={entry.node.name}({entry.index}){version}"
     attributes = {**texts_of(node), **node.attributes}

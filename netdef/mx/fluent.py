@@ -43,7 +43,8 @@ class Fluent:
         if isinstance(other, type(self)):
             return self._apply(tensors, self, other, **values)
         if is_number(other):
-            return self._apply(number, self, scalar=other, **values)
+            scalar = int(other) if isinstance(other, bool) else other
+            return self._apply(number, self, scalar=scalar, **values)
         kind = type(self).__name__
         raise TypeError(f"type {type(other)} is not supported beside a {kind}; give a {kind} or a number")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from netdef.graph.node import Entry, Node, topological
-from netdef.ops.base import Backward, Op
+from netdef.ops.base import Backward
 from netdef.runtime.executor import Executor
 
 Named = Iterator[tuple[str, Any]]
@@ -37,8 +37,7 @@ class Monitor:
                 self._callback(node.name, arrays[node.name])
                 self._tell_roles(Entry(node, 0), arrays[node.name])
         for node, outputs in self._engine.watch(train):
-            assert isinstance(node.op, Op), "a forward pass runs operators"
-            for index, name in enumerate(node.op.output_names()[: node.op.visible_outputs()]):
+            for index, name in enumerate(node.write_names()[: node.visible_outputs()]):
                 if name in outputs:
                     self._callback(f"{node.name}_{name}", outputs[name])
                     self._tell_roles(Entry(node, index), outputs[name])

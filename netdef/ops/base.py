@@ -232,6 +232,23 @@ class Backward:
         self.op = op
         self.reads, self.writes = op.backward_tensors()
 
+    def shape(self, s: Shapes) -> None:
+        """Merge what is known of the shapes of the operator's tensors and of their gradients."""
+        self.op.shape(s)
+        self._alike(s)
+
+    def types(self, t: Types) -> None:
+        """Merge what is known of the dtypes likewise."""
+        self.op.types(t)
+        self._alike(t)
+
+    def _alike(self, facts: Shapes) -> None:
+        """A gradient is like its tensor."""
+        tensors = {*self.op.input_names(), *self.op.output_names()}
+        for name in (*self.reads, *self.writes):
+            if name[1:] in tensors and name not in tensors and name in facts and name[1:] in facts:
+                facts.same(name[1:], name)
+
     @property
     def wants_head(self) -> bool:
         """Whether a gradient has to arrive; a loss operator makes its own (MXNet's rule)."""

@@ -125,12 +125,12 @@ class Convolution(Convolving):
 
     def shape(self, s: Shapes) -> None:
         layout, filters = self.layout, f"num_filter is {self.num_filter}"
-        s.merge("bias", (self.num_filter,), filters, attribute="num_filter")
         self._require_groups_of(self.num_filter, "filters")
         layouts.require_rank(s, layout)
         data = layouts.inwards(layout, s["data"])
-        if data is None:
+        if data is None:  # MXNet, too, says nothing of the rest then
             return
+        s.merge("bias", (self.num_filter,), filters, attribute="num_filter")
         at = s.axis("data", self.axis)
         channels, sizes = data[at], data[at + 1 :]
         tiling = self._windows(len(sizes))

@@ -85,7 +85,7 @@ def _sweep(
     settled: Callable[[Any], bool],
 ) -> list[Failure]:
     """Apply `rule` to every node, in both directions, until nothing changes; fills `known`."""
-    operators = [node for node in nodes if isinstance(node.op, Op)]
+    operators = [node for node in nodes if node.op is not None]
     entries = [_tensors(node) for node in operators]
     failed: dict[int, Failure] = {}
     for tensors in entries:
@@ -153,9 +153,13 @@ def _disagrees(
 
 
 def _tensors(node: Node) -> dict[str, Entry]:
-    """The entries that an operator node touches, by the operator's names."""
+    """The entries that an operator node touches, by the operator's names.
+
+    Those of the operator as well where the node computes its gradient.
+    """
     reads = zip(node.read_names(), node.inputs)
-    tensors = {name: entry for name, entry in reads if entry is not None}
+    tensors = _tensors(node.forward) if node.forward is not None else {}
+    tensors.update((name, entry) for name, entry in reads if entry is not None)
     tensors.update((name, Entry(node, i)) for i, name in enumerate(node.write_names()))
     return tensors
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from netdef.diag import MXNetError
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol
-from netdef.ops.base import Op, kernel_arguments, parameters
+from netdef.ops.base import Backward, Op, kernel_arguments, parameters
 from netdef.ops.shapes import complete, show
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Failure, infer_shapes, infer_types, node_shapes, node_types, unfit
@@ -81,6 +81,7 @@ class Executor:
         self.requests = dict(requests or {})
         self.random = self.xp.random.default_rng(0) if random is None else random
         self._argument_nodes, self._state_nodes = symbol.variables()
+        self._is_gradient = any(isinstance(node.op, Backward) for node in topological(symbol.heads))
         self._require(self._argument_nodes, self.arguments, "argument")
         self._require(self._state_nodes, self.states, "auxiliary state")
         self._require_fitting_gradients()
@@ -143,6 +144,8 @@ class Executor:
         """The plan to run, with the gradients that arrive in place; None where there is nothing to do."""
         if all(request == "null" for request in self.requests.values()):
             return None
+        if self._is_gradient:
+            raise MXNetError("the graph computes gradients; there are no gradients of these")
         if not self._ready_for_backward or self._last is None:
             each = "" if self.repeatable else ", each time anew"
             raise MXNetError(f"backward needs forward(is_train=True) before it{each}")
@@ -206,7 +209,7 @@ class Executor:
         wanted = {node for node in self._argument_nodes if self.requests.get(node.name, "null") != "null"}
         joint = (
             differentiate(self.symbol.heads, wanted, self.objective)
-            if train
+            if train and not self._is_gradient
             else forward_only(self.symbol.heads)
         )
         requests = {node: self.requests[node.name] for node in wanted}

@@ -191,13 +191,14 @@ def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:
 def histogram(a: NDArray, bins: Any = 10, range: tuple[float, float] | None = None) -> list[NDArray]:
     """How many elements fall between the edges `bins`, or into so many equal parts of `range`; the edges.
 
-    `range` goes from the least to the greatest element where it is left out.
+    `range` goes from the least to the greatest element where it is left out, and the counts are float32 then.
     """
     if isinstance(bins, NDArray):
         given: list[NDArray] = apply("_histogram", a, bins)
         return given
     if range is None:
-        range = (apply("min", a).asscalar(), apply("max", a).asscalar())
+        counted, edges = np.histogram(a.asnumpy(), bins)
+        return [array(counted, a.context), array(edges, a.context)]
     counts: list[NDArray] = apply("_histogram", a, bin_cnt=bins, range=range)
     return counts
 

@@ -12,7 +12,7 @@ from netdef.data.replace import replace_file
 from netdef.diag import MXNetError, did_you_mean
 from netdef.graph import symbol as graph
 from netdef.graph.create import create
-from netdef.graph.node import Entry
+from netdef.graph.node import Entry, Node
 from netdef.interop.mxnet_json import read_symbol, write_symbol
 from netdef.mx.allocation import Allocation
 from netdef.mx.base import NotImplementedForSymbol
@@ -20,7 +20,9 @@ from netdef.mx.debug import debug_text
 from netdef.mx.executor import Arrays, Executor, Requests, simple_bind
 from netdef.mx.fluent import Fluent
 from netdef.mx.ndarray.ndarray import NDArray
+from netdef.ops import find
 from netdef.ops.shapes import Shape, complete
+from netdef.passes.gradient import differentiate
 from netdef.passes.infer import Known, infer_shapes, infer_types
 from netdef.passes.trail import explain
 from netdef.runtime.context import Context, current_context
@@ -115,6 +117,26 @@ class Symbol(Fluent, graph.Symbol):
         """As `infer_type`, with None for a type that does not follow."""
         types = self._types(args, kwargs)
         return tuple([kind and np.dtype(kind).type for kind in part] for part in types)  # type: ignore[return-value]
+
+    def gradient(self, wrt: Sequence[str]) -> Symbol:
+        """The gradients of the outputs by the arguments `wrt`, as a graph with an output for each of these.
+
+        Outputs that are no losses have a new argument `<output>_grad`, the gradient that arrives.  Kernels
+        that differ in training need `forward(is_train=True)`.  The graph cannot be saved or differentiated
+        again.  Raises `MXNetError` for a name that is no argument.  MXNet 0.7 called it `grad`; later MXNet
+        has the method, but does not implement it.
+        """
+        arguments = {node.name: node for node in self.variables()[0]}
+        for name in wrt:
+            if name not in arguments:
+                raise MXNetError(f"there is no argument {name}; {did_you_mean(name, arguments)}")
+        joint = differentiate(self.heads, {arguments[name] for name in wrt})
+        entries = []
+        for name in wrt:
+            node = arguments[name]
+            nothing = Node(find("zeros_like")(), f"{name}_grad", (Entry(node, 0),))
+            entries.append(joint.gradients.get(node) or Entry(nothing, 0))
+        return Symbol(entries)
 
     def debug_str(self) -> str:
         """Every node with its inputs and attributes, as text."""
