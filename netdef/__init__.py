@@ -22,6 +22,7 @@ _PUBLIC = {
     "callback": ("netdef.mx.callback", ""),
     "init": ("netdef.mx.initializer", ""),
     "initializer": ("netdef.mx.initializer", ""),
+    "io": ("netdef.mx.io", ""),
     "lr_scheduler": ("netdef.mx.lr_scheduler", ""),
     "metric": ("netdef.mx.metric", ""),
     "mon": ("netdef.mx.monitor", ""),
