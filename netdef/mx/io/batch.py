@@ -124,12 +124,12 @@ class DataIter:
         """Go to the next batch; False at the end of the epoch."""
         raise NotImplementedError(f"{type(self).__name__} has neither next nor iter_next")
 
-    def getdata(self) -> Sequence[NDArray] | None:
-        """The data of this batch."""
+    def getdata(self) -> Any:
+        """The data of this batch, a list of NDArrays."""
         raise NotImplementedError(f"{type(self).__name__} has neither next nor getdata")
 
-    def getlabel(self) -> Sequence[NDArray] | None:
-        """The labels of this batch; None where there are none."""
+    def getlabel(self) -> Any:
+        """The labels of this batch, a list of NDArrays; None where there are none."""
         return None
 
     def getindex(self) -> Any:
