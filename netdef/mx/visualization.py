@@ -266,7 +266,8 @@ def _label(node: Node) -> str:
     if kind == "Convolution":
         return f"{kind}\n{_window(node)}, {operator.num_filter}"
     if kind == "Pooling":
-        return f"{kind}\n{operator.pool_type}, {_window(node)}"
+        window = _window(node) if operator.kernel else "global"
+        return f"{kind}\n{operator.pool_type}, {window}"
     return node.name
 
 

@@ -96,8 +96,9 @@ def numbers_of(fields: list[str], kind: np.dtype[Any]) -> np.ndarray:
     except (ValueError, OverflowError):
         numbers = None
     limits: Any = np.finfo(kind) if kind.kind == "f" else np.iinfo(kind)
-    if numbers is None or np.any(((numbers < limits.min) | (numbers > limits.max)) & ~np.isinf(numbers)):
-        raise ValueError(_first_fault(fields, kind, limits))
+    low, high = (wide(limit).item() for limit in (limits.min, limits.max))
+    if numbers is None or np.any(((numbers < low) | (numbers > high)) & ~np.isinf(numbers)):
+        raise ValueError(_first_fault(fields, kind, low, high))
     return numbers.astype(kind)
 
 
@@ -107,12 +108,14 @@ def _parse(field: str, kind: np.dtype[Any]) -> Any:
     return float(field) if kind.kind == "f" else int(field)
 
 
-def _first_fault(fields: list[str], kind: np.dtype[Any], limits: Any) -> str:
+def _first_fault(fields: list[str], kind: np.dtype[Any], low: Any, high: Any) -> str:
+    """What is wrong with the first of these fields that is no number between `low` and `high`."""
     for field in fields:
         try:
             number = _parse(field, kind)
         except ValueError:
             return f"{field.strip()!r} is not a {'whole ' if kind.kind == 'i' else ''}number"
-        if not limits.min <= number <= limits.max:
+        infinite_or_nan = isinstance(number, float) and not math.isfinite(number)
+        if not infinite_or_nan and not low <= number <= high:
             break
     return f"{field.strip()} does not fit in {kind.name}"

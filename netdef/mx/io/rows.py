@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netdef.diag import EnvironmentFault, MXNetError
+from netdef.diag import MXNetError
 from netdef.mx.io.batch import DataBatch, DataDesc, DataIter
 from netdef.mx.io.checks import batch_size_of
 from netdef.mx.ndarray import NDArray, array
@@ -92,8 +92,8 @@ class RowIter(DataIter):
 def text_lines(path: str) -> list[tuple[Path, int, str]]:
     """Every line of a text file, or of all files of a folder in the order of their names, that is not blank.
 
-    Each comes with its file and its number.  Raises `MXNetError` where there is none, `EnvironmentFault`
-    where one cannot be read.
+    Each comes with its file and its number.  Raises `MXNetError` where there is none and for a file that
+    cannot be read.
     """
     place = Path(path)
     files = sorted(file for file in place.iterdir() if file.is_file()) if place.is_dir() else [place]
@@ -104,12 +104,10 @@ def text_lines(path: str) -> list[tuple[Path, int, str]]:
             kind = "is not a regular file" if file.exists() else "does not exist"
             raise MXNetError(f"{file} {kind}; give a text file or a folder of them")
         try:
-            text = file.read_text(encoding="utf-8")
+            text = file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            raise EnvironmentFault(
-                f"{file} cannot be read: {getattr(error, 'strerror', None) or error}"
-            ) from None
-        lines += [(file, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+            raise MXNetError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        lines += [(file, number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise MXNetError(f"{path} holds no rows")
     return lines
