@@ -35,6 +35,13 @@ def test_tolerances_follow_from_the_type(dtype, inside, outside):
         utils.assert_almost_equal(one + A(outside, dtype), one)
 
 
+def test_large_whole_numbers_are_compared_exactly():
+    """Though float64 cannot tell them apart."""
+    utils.assert_almost_equal(A([2**53 + 1]), A([2**53 + 1]))
+    with pytest.raises(AssertionError):
+        utils.assert_almost_equal(A([2**53 + 1]), A([2**53]))
+
+
 def test_the_coarser_type_decides():
     """A float32 beside a float64 is compared as float32; so is an NDArray."""
     utils.assert_almost_equal(A([1.0], "float32"), A([1.0009]))
