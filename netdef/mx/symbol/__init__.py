@@ -21,7 +21,8 @@ from netdef.interop.mxnet_json import read_symbol
 from netdef.mx.draws import Draws
 from netdef.mx.fluent import either
 from netdef.mx.operators import function_of, namespaces
-from netdef.mx.symbol.symbol import Dims, Symbol, load_json
+from netdef.mx.symbol.symbol import Dims, load_json
+from netdef.mx.symbol.symbol import Symbol as Symbol
 from netdef.ops import OPERATORS
 
 
