@@ -13,7 +13,8 @@ from netdef.mx.ndarray import NDArray
 Params = dict[str, NDArray]
 
 
-def _params_file(prefix: str, epoch: int) -> str:
+def params_file(prefix: str, epoch: int) -> str:
+    """The name of the file with the parameters of an epoch."""
     return f"{prefix}-{epoch:04d}.params"
 
 
@@ -31,16 +32,25 @@ def save_checkpoint(
     """
     if symbol is not None:
         symbol.save(f"{prefix}-symbol.json")
+    path = params_file(prefix, epoch)
+    write_params(path, arg_params, aux_params)
+    logging.info('Saved checkpoint to "%s"', path)
+
+
+def write_params(path: str, arg_params: Mapping[str, NDArray], aux_params: Mapping[str, NDArray]) -> None:
+    """Write arguments and auxiliary states to one file, whose names begin with `arg:` and `aux:`."""
     named = {f"arg:{name}": array for name, array in arg_params.items()}
     named |= {f"aux:{name}": array for name, array in aux_params.items()}
-    path = _params_file(prefix, epoch)
     ndarray.save(path, named)
-    logging.info('Saved checkpoint to "%s"', path)
 
 
 def load_params(prefix: str, epoch: int) -> tuple[Params, Params]:
     """The arguments and auxiliary states of this epoch, two dicts of NDArrays by name."""
-    path = _params_file(prefix, epoch)
+    return read_params(params_file(prefix, epoch))
+
+
+def read_params(path: str) -> tuple[Params, Params]:
+    """The arguments and auxiliary states of a file, two dicts of NDArrays by name; raises `MXNetError`."""
     loaded = ndarray.load(path)
     if not loaded:
         logging.warning("Params file '%s' is empty", path)
