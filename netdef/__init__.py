@@ -40,6 +40,7 @@ _PUBLIC = {
     "test_utils": ("netdef.mx.test_utils", ""),
     "visualization": ("netdef.mx.visualization", ""),
     "viz": ("netdef.mx.visualization", ""),
+    "FeedForward": ("netdef.mx.model", "FeedForward"),
     "Monitor": ("netdef.mx.monitor", "Monitor"),
     "Symbol": ("netdef.mx.symbol", "Symbol"),
     "NDArray": ("netdef.mx.ndarray", "NDArray"),
