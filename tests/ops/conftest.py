@@ -36,13 +36,8 @@ class Kernels:
         self.outputs = op.output_names()
         self.visible = self.outputs[: op.visible_outputs()]
         self.hidden = self.outputs[op.visible_outputs() :]
-        names = (*op.input_names(), *op.state_names(), *self.outputs)
-        self.shapes = Shapes({name: shapes.get(name) for name in names})
-        op.shape(self.shapes)
-        self.types = Types(dict.fromkeys(names))
-        if op.input_names():
-            self.types.known[names[0]] = dtype
-        op.types(self.types)
+        self.shapes = self.inferred(op, shapes)
+        self.types = self.inferred_types(op, dtype)
         random = np.random.default_rng(seed)
         labels = op.labels(self.shapes)
         draw = SAMPLES.get(type(op).__name__)
@@ -61,6 +56,24 @@ class Kernels:
             self.arrays[name] = array
         self.first_states = {name: self.arrays[name].copy() for name in op.state_names()}
         self.last_states = {name: first.copy() for name, first in self.first_states.items()}
+
+    @staticmethod
+    def inferred(op, shapes):
+        """What follows from some shapes."""
+        names = (*op.input_names(), *op.state_names(), *op.output_names())
+        facts = Shapes({name: shapes.get(name) for name in names})
+        op.shape(facts)
+        return facts
+
+    @staticmethod
+    def inferred_types(op, dtype):
+        """What follows from the dtype of the first input."""
+        names = (*op.input_names(), *op.state_names(), *op.output_names())
+        facts = Types(dict.fromkeys(names))
+        for name in op.input_names()[:1]:
+            facts.known[name] = dtype
+        op.types(facts)
+        return facts
 
     def empty(self, name):
         """A poisoned array for a tensor or, as `d<name>`, its gradient."""
