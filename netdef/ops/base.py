@@ -91,6 +91,8 @@ class Op(Declared):
     open: ClassVar[bool] = False
     #: whether `backward` can add to gradients, told so by `requests`, where others only write them
     adds: ClassVar[bool] = False
+    #: whether the kernels take all inputs as the list `args`, which `variadic` implies
+    listed: ClassVar[bool] = False
     #: why the kernels have to allocate arrays, such as "numpy's sort has no out"; empty: they do not
     allocates: ClassVar[str] = ""
     #: MXNet's initializer, as the JSON text of `__init__`, of inputs and states whose name does not say it
@@ -111,7 +113,10 @@ class Op(Declared):
             return
         if not cls.__doc__:
             raise TypeError(f"operator {cls.__name__} has no docstring")
-        lists = (*(("args", "aux") if cls.variadic else ()), *(("outs",) if cls.splits else ()))
+        lists = (
+            *(("args", "aux") if cls.variadic or cls.listed else ()),
+            *(("outs",) if cls.splits else ()),
+        )
         tensors = {*cls.inputs, *cls.states, *cls.outputs, *cls.scratch, *lists}
         known = {*INJECTED, *tensors, *(f"d{name}" for name in tensors)}
         if cls.variadic:
@@ -267,7 +272,7 @@ def kernel_arguments(
     `added` names the gradients that `backward` adds to.
     """
     lists: dict[str, list[Any]] = {}
-    if op.variadic:
+    if op.variadic or op.listed:
         lists["args"] = [arrays.get(name) for name in op.input_names()]
         lists["dargs"] = [arrays.get(f"d{name}") for name in op.input_names()]
         lists["aux"] = [arrays.get(name) for name in op.state_names()]

@@ -5,7 +5,7 @@ Comparisons and logical operators give 1 or 0 in the dtype of their inputs and p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from netdef.ops import functions
@@ -14,7 +14,7 @@ from netdef.ops.base import Op, Workspace
 from netdef.ops.elementwise import Pairs, add_up, only_numbers, same_shape
 from netdef.ops.foreign import As
 from netdef.ops.functions import Function, Needs
-from netdef.ops.shapes import Full, Shapes
+from netdef.ops.shapes import Full, Shapes, Types
 
 
 def spaces_for(needs: Needs, shape: Full) -> dict[str, Workspace]:
@@ -22,9 +22,11 @@ def spaces_for(needs: Needs, shape: Full) -> dict[str, Workspace]:
     return {"spaces": Workspace((needs.arrays, *shape), needs.dtype)} if needs.arrays else {}
 
 
-def laid_out(spaces: Any, like: Any) -> list[Any]:
+def laid_out(spaces: Any, like: Any) -> Sequence[Any]:
     """The arrays of the workspace `spaces`, their axes ordered in memory as those of `like`."""
-    return [] if spaces is None else [ordered(spaces[number, ...], like) for number in range(len(spaces))]
+    if spaces is None:
+        return ()
+    return [ordered(spaces[number, ...], like) for number in range(len(spaces))]
 
 
 class Pair(Op, abstract=True):
@@ -47,7 +49,7 @@ class Pair(Op, abstract=True):
 
     inplace: ClassVar[Pairs] = (("lhs", "output"), ("rhs", "output"))
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         super().types(t)
         only_numbers(t, "lhs")
 
@@ -112,7 +114,7 @@ class Plus(Binary):
     """lhs + rhs."""
 
     function = functions.ADD
-    names = ("elemwise_add", "_plus", "_Plus", "_add")
+    names = ("elemwise_add", "_plus", "_Plus", "_add", "_sparse_elemwise_add")
     onnx = (As("Add"),)
 
 
@@ -127,7 +129,7 @@ class Minus(Binary):
     """lhs - rhs."""
 
     function = functions.SUBTRACT
-    names = ("elemwise_sub", "_minus", "_Minus", "_sub")
+    names = ("elemwise_sub", "_minus", "_Minus", "_sub", "_sparse_elemwise_sub")
     onnx = (As("Sub"),)
 
 
@@ -135,7 +137,7 @@ class Mul(Binary):
     """lhs * rhs."""
 
     function = functions.MULTIPLY
-    names = ("elemwise_mul", "_mul", "_Mul")
+    names = ("elemwise_mul", "_mul", "_Mul", "_sparse_elemwise_mul")
     onnx = (As("Mul"),)
 
 
@@ -143,8 +145,15 @@ class Div(Binary):
     """lhs / rhs; of integers the whole part."""
 
     function = functions.DIVIDE
-    names = ("elemwise_div", "_div", "_Div")
+    names = ("elemwise_div", "_div", "_Div", "_sparse_elemwise_div")
     onnx = (As("Div"),)
+
+
+class ScatterDiv(Binary):
+    """lhs / rhs, as MXNet writes it where only what a sparse tensor stores is to change."""
+
+    function = functions.DIVIDE
+    names = ("_scatter_elemwise_div",)
 
 
 class Mod(Binary):

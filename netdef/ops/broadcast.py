@@ -52,28 +52,28 @@ class BroadcastAdd(Broadcast):
     """lhs + rhs, broadcast."""
 
     function = functions.ADD
-    names = ("broadcast_add", "broadcast_plus")
+    names = ("broadcast_add", "broadcast_plus", "_sparse_broadcast_add", "_sparse_broadcast_plus")
 
 
 class BroadcastSub(Broadcast):
     """lhs - rhs, broadcast."""
 
     function = functions.SUBTRACT
-    names = ("broadcast_sub", "broadcast_minus")
+    names = ("broadcast_sub", "broadcast_minus", "_sparse_broadcast_minus", "_sparse_broadcast_sub")
 
 
 class BroadcastMul(Broadcast):
     """lhs * rhs, broadcast."""
 
     function = functions.MULTIPLY
-    names = ("broadcast_mul",)
+    names = ("broadcast_mul", "_sparse_broadcast_mul")
 
 
 class BroadcastDiv(Broadcast):
     """lhs / rhs, broadcast; of integers the whole part."""
 
     function = functions.DIVIDE
-    names = ("broadcast_div",)
+    names = ("broadcast_div", "_sparse_broadcast_div")
 
 
 class BroadcastMod(Broadcast):

@@ -5,24 +5,28 @@ An operator that is not listed does not exist, whatever is imported; a test comp
 
 #: module of `netdef.ops` -> all names of its operators
 FAMILIES = {
-    "activation": "relu sigmoid softsign hard_sigmoid Activation",
+    "activation": "relu _sparse_relu sigmoid _sparse_sigmoid softsign hard_sigmoid Activation",
     "adaptive": """
         adam_update _sparse_adam_update rmsprop_update rmspropalex_update ftrl_update _sparse_ftrl_update
         ftml_update lamb_update_phase1 lamb_update_phase2
     """,
+    "amp": "amp_cast amp_multicast all_finite multi_all_finite",
     "attention": "masked_softmax masked_log_softmax MultiHeadAttention",
     "binary": """
-        elemwise_add _plus _Plus _add _grad_add elemwise_sub _minus _Minus _sub elemwise_mul _mul _Mul
-        elemwise_div _div _Div _mod _Mod _power _Power _hypot _Hypot _maximum _Maximum _minimum _Minimum
-        _equal _Equal _not_equal _Not_Equal _greater _Greater _greater_equal _Greater_Equal _lesser
-        _Lesser _lesser_equal _Lesser_Equal _logical_and _Logical_And _logical_or _Logical_Or _logical_xor
-        _Logical_Xor
+        elemwise_add _plus _Plus _add _sparse_elemwise_add _grad_add elemwise_sub _minus _Minus _sub
+        _sparse_elemwise_sub elemwise_mul _mul _Mul _sparse_elemwise_mul elemwise_div _div _Div
+        _sparse_elemwise_div _scatter_elemwise_div _mod _Mod _power _Power _hypot _Hypot _maximum
+        _Maximum _minimum _Minimum _equal _Equal _not_equal _Not_Equal _greater _Greater
+        _greater_equal _Greater_Equal _lesser _Lesser _lesser_equal _Lesser_Equal _logical_and
+        _Logical_And _logical_or _Logical_Or _logical_xor _Logical_Xor
     """,
     "broadcast": """
-        broadcast_add broadcast_plus broadcast_sub broadcast_minus broadcast_mul broadcast_div
-        broadcast_mod broadcast_power broadcast_hypot broadcast_maximum broadcast_minimum broadcast_equal
-        broadcast_not_equal broadcast_greater broadcast_greater_equal broadcast_lesser
-        broadcast_lesser_equal broadcast_logical_and broadcast_logical_or broadcast_logical_xor
+        broadcast_add broadcast_plus _sparse_broadcast_add _sparse_broadcast_plus broadcast_sub
+        broadcast_minus _sparse_broadcast_minus _sparse_broadcast_sub broadcast_mul
+        _sparse_broadcast_mul broadcast_div _sparse_broadcast_div broadcast_mod broadcast_power
+        broadcast_hypot broadcast_maximum broadcast_minimum broadcast_equal broadcast_not_equal
+        broadcast_greater broadcast_greater_equal broadcast_lesser broadcast_lesser_equal
+        broadcast_logical_and broadcast_logical_or broadcast_logical_xor
     """,
     "broadcast_shape": "broadcast_axis broadcast_axes broadcast_to broadcast_like",
     "choice": "_random_randint random_randint _sample_multinomial sample_multinomial _shuffle shuffle",
@@ -56,8 +60,9 @@ FAMILIES = {
         sample_generalized_negative_binomial
     """,
     "elementwise": """
-        ElementWiseSum add_n _copy identity BlockGrad stop_gradient make_loss _identity_with_attr_like_rhs
-        zeros_like ones_like Cast cast clip
+        add_n ElementWiseSum _sparse_ElementWiseSum _sparse_add_n _copy identity BlockGrad
+        stop_gradient _sparse_stop_gradient make_loss _sparse_make_loss _identity_with_attr_like_rhs
+        zeros_like _sparse_zeros_like ones_like Cast cast clip _sparse_clip
     """,
     "embedding": "Embedding _sparse_Embedding _contrib_SparseEmbedding",
     "histogram": "_histogram",
@@ -108,16 +113,21 @@ FAMILIES = {
     "rnn": "RNN",
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
-    "rounding": "sign floor ceil trunc fix round rint logical_not",
+    "rounding": """
+        sign _sparse_sign floor _sparse_floor ceil _sparse_ceil trunc _sparse_trunc fix _sparse_fix
+        round _sparse_round _contrib_round_ste _sparse__contrib_round_ste _contrib_sign_ste
+        _sparse__contrib_sign_ste rint _sparse_rint logical_not
+    """,
     "scalar": """
-        _plus_scalar _PlusScalar _minus_scalar _MinusScalar _rminus_scalar _RMinusScalar _mul_scalar
-        _MulScalar _div_scalar _DivScalar _rdiv_scalar _RDivScalar _mod_scalar _ModScalar _rmod_scalar
-        _RModScalar _power_scalar _PowerScalar _rpower_scalar _RPowerScalar _hypot_scalar _HypotScalar
+        _plus_scalar _PlusScalar _minus_scalar _MinusScalar _scatter_plus_scalar
+        _scatter_minus_scalar _rminus_scalar _RMinusScalar _mul_scalar _MulScalar _div_scalar
+        _DivScalar _rdiv_scalar _RDivScalar _mod_scalar _ModScalar _rmod_scalar _RModScalar
+        _power_scalar _PowerScalar _rpower_scalar _RPowerScalar _hypot_scalar _HypotScalar
         _maximum_scalar _MaximumScalar _minimum_scalar _MinimumScalar _equal_scalar _EqualScalar
         _not_equal_scalar _NotEqualScalar _greater_scalar _GreaterScalar _greater_equal_scalar
         _GreaterEqualScalar _lesser_scalar _LesserScalar _lesser_equal_scalar _LesserEqualScalar
-        _logical_and_scalar _LogicalAndScalar _logical_or_scalar _LogicalOrScalar _logical_xor_scalar
-        _LogicalXorScalar
+        _logical_and_scalar _LogicalAndScalar _logical_or_scalar _LogicalOrScalar
+        _logical_xor_scalar _LogicalXorScalar
     """,
     "scatter": """
         gather_nd scatter_nd _backward_gather_nd _scatter_set_nd _contrib_index_copy fill_element_0index
@@ -131,12 +141,21 @@ FAMILIES = {
     "softmax": "softmax softmin log_softmax SoftmaxActivation",
     "softmax_output": "SoftmaxOutput Softmax softmax_cross_entropy",
     "spatial": "GridGenerator BilinearSampler SpatialTransformer",
-    "special": "erf erfinv gamma gammaln",
+    "special": "erf erfinv gamma _sparse_gamma gammaln _sparse_gammaln",
     "splitting": "SliceChannel split _split_v2",
     "structure": "Flatten flatten Reinterpret Concat concat _rnn_param_concat stack",
     "tiles": "tile repeat Pad pad",
-    "trigonometry": "degrees radians sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh",
-    "unary": "negative abs reciprocal square sqrt rsqrt cbrt rcbrt exp expm1 log log10 log2 log1p smooth_l1",
+    "trigonometry": """
+        degrees _sparse_degrees radians _sparse_radians sin _sparse_sin cos _sparse_cos tan
+        _sparse_tan arcsin _sparse_arcsin arccos _sparse_arccos arctan _sparse_arctan sinh
+        _sparse_sinh cosh _sparse_cosh tanh _sparse_tanh arcsinh _sparse_arcsinh arccosh
+        _sparse_arccosh arctanh _sparse_arctanh
+    """,
+    "unary": """
+        negative _sparse_negative abs _sparse_abs reciprocal square _sparse_square sqrt _sparse_sqrt
+        rsqrt _sparse_rsqrt cbrt _sparse_cbrt rcbrt exp _sparse_exp expm1 _sparse_expm1 log
+        _sparse_log log10 _sparse_log10 log2 _sparse_log2 log1p _sparse_log1p smooth_l1
+    """,
     "update": """
         sgd_update _sparse_sgd_update mp_sgd_update sgd_mom_update _sparse_sgd_mom_update
         mp_sgd_mom_update nag_mom_update mp_nag_mom_update signsgd_update signum_update

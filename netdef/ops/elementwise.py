@@ -8,7 +8,7 @@ from netdef.ops.arrays import ordered
 from netdef.ops.base import Op, Variadic, Workspace
 from netdef.ops.fields import DType, Float, Floats
 from netdef.ops.foreign import As, Fixed, Lost
-from netdef.ops.shapes import ShapeError, Shapes
+from netdef.ops.shapes import ShapeError, Shapes, Types
 
 #: pairs (read, written) that may be one array
 Pairs = tuple[tuple[str, str], ...]
@@ -23,21 +23,16 @@ def same_shape(s: Shapes, *names: str) -> None:
         raise
 
 
-def refuse_types(t: Shapes, name: str, kinds: tuple[str, ...], needed: str) -> None:
+def refuse_types(t: Types, name: str, kinds: tuple[str, ...], needed: str) -> None:
     """Refuse a tensor whose dtype begins with one of `kinds`; `needed` says what would do."""
     dtype: Any = t[name]
     if dtype is not None and dtype.startswith(kinds):
         raise ShapeError(f"{name} is {dtype}, but {needed} are needed", tensor=name, kind="dtype-mismatch")
 
 
-def only_numbers(t: Shapes, name: str) -> None:
+def only_numbers(t: Types, name: str) -> None:
     """MXNet's arithmetic takes integers of any size, but no truth values."""
     refuse_types(t, name, ("bool",), "numbers")
-
-
-def only_reals(t: Shapes, name: str) -> None:
-    """Refuse what is not a floating-point number."""
-    refuse_types(t, name, ("bool", "int", "uint"), "floating-point numbers")
 
 
 def add_up(xp: Any, full: Any, target: Any) -> None:
@@ -55,7 +50,7 @@ class ElementWiseSum(Variadic):
 
     coeff = Floats((), "weight of each input; left out: 1 for all")
 
-    names = ("ElementWiseSum", "add_n")
+    names = ("add_n", "ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n")
     scratch = ("work",)
     inplace = (("arg0", "output"), ("doutput", "darg0"))
     onnx = (As("Sum", num_args=Lost("the number of inputs says it"), coeff=Fixed(())),)
@@ -143,7 +138,7 @@ class Copy(Identity):
 class BlockGrad(Identity):
     """The input itself, and no gradient for what lies below: data -> output of the same shape."""
 
-    names = ("BlockGrad", "stop_gradient")
+    names = ("BlockGrad", "stop_gradient", "_sparse_stop_gradient")
 
 
 class MakeLossOfEach(Op):
@@ -152,7 +147,7 @@ class MakeLossOfEach(Op):
     The gradient that arrives is not looked at.  MXNet's make_loss; MakeLoss is the operator with a scale.
     """
 
-    names = ("make_loss",)
+    names = ("make_loss", "_sparse_make_loss")
     outputs = ("loss",)
     work = 0
     inplace = (("data", "loss"),)
@@ -208,7 +203,7 @@ class _Constant(Op, abstract=True):
 class ZerosLike(_Constant):
     """Zeros: data -> output of the shape and dtype of data."""
 
-    names = ("zeros_like",)
+    names = ("zeros_like", "_sparse_zeros_like")
 
 
 class OnesLike(_Constant):
@@ -237,7 +232,7 @@ class Cast(Op):
         ({"dtype": "int32"}, {"data": (4, 3)}),
     )
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         t.merge("output", self.dtype, f"it is cast to {self.dtype}")
 
     def forward(self, xp: Any, data: Any, output: Any) -> None:
@@ -256,7 +251,7 @@ class Clip(Op):
     a_min = Float(help="the least number", infinite=True)
     a_max = Float(help="the largest number", infinite=True)
 
-    names = ("clip",)
+    names = ("clip", "_sparse_clip")
     scratch = ("inside", "below")
     inplace = (("data", "output"), ("doutput", "ddata"), ("data", "ddata"))
     examples = (
@@ -264,7 +259,7 @@ class Clip(Op):
         ({"a_min": -0.5, "a_max": float("inf")}, {"data": (4, 3)}),
     )
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         super().types(t)
         only_numbers(t, "data")
 
@@ -274,7 +269,7 @@ class Clip(Op):
 
     def forward(self, xp: Any, data: Any, output: Any) -> None:
         if output.dtype.kind == "f":
-            xp.clip(data, self.a_min, self.a_max, out=output)
+            data.clip(self.a_min, self.a_max, out=output)
         else:  # MXNet compares as real numbers and then cuts the bounds
             xp.clip(data, self.a_min, self.a_max, out=output, dtype="float64", casting="unsafe")
 

@@ -8,10 +8,10 @@ from typing import Any
 from netdef.ops import approximations
 from netdef.ops.arrays import ordered, spread
 from netdef.ops.base import Op, Workspace
-from netdef.ops.elementwise import add_up, only_reals
+from netdef.ops.elementwise import add_up
 from netdef.ops.fields import Enum, Float
 from netdef.ops.foreign import As, Fixed, Lost, To
-from netdef.ops.shapes import ShapeError, Shapes, show
+from netdef.ops.shapes import ShapeError, Shapes, Types, show
 
 #: Klambauer et al. 2017
 _SELU_ALPHA, _SELU_LAMBDA = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
@@ -95,9 +95,9 @@ class LeakyReLU(Op):
                     attribute="act_type",
                 )
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         super().types(t)
-        only_reals(t, "data")
+        t.floating("data")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data = s.full("data")
@@ -134,7 +134,7 @@ class LeakyReLU(Op):
         if mask is not None:
             self._draw(xp, train, random, mask, noise)
         work = ordered(work, data)
-        xp.clip(data, -math.inf, 0, out=work)
+        data.clip(-math.inf, 0, out=work)
         if self.act_type in ("elu", "selu"):
             xp.expm1(work, out=work)
         if self.act_type == "selu":
@@ -143,7 +143,7 @@ class LeakyReLU(Op):
             xp.multiply(work, self._factor(data, gamma, mask), out=work)
         else:
             work.fill(0)  # 0 * -inf would be NaN
-        xp.clip(data, 0, math.inf, out=output)
+        data.clip(0, math.inf, out=output)
         if self.act_type == "selu":
             xp.multiply(output, _SELU_LAMBDA, out=output)
         xp.add(output, work, out=output)
@@ -192,7 +192,7 @@ class LeakyReLU(Op):
             xp.multiply(doutput, share, out=ddata, casting="same_kind")
             return
         work, below = ordered(work, data), ordered(below, data)
-        xp.clip(data, -math.inf, 0, out=work)
+        data.clip(-math.inf, 0, out=work)
         if dgamma is not None:
             xp.multiply(work, doutput, out=work)
             add_up(xp, work, spread(dgamma, data, 0 if data.ndim == 1 else 1))

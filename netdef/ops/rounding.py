@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdef.ops.base import Workspace
 from netdef.ops.foreign import As
+from netdef.ops.shapes import Shapes
 from netdef.ops.unary import Unary
 
 
 class Sign(Unary):
     """-1, 0 or 1; 0 for NaN."""
 
-    names = ("sign",)
+    names = ("sign", "_sparse_sign")
     value_works = True
     exact = True
 
@@ -24,7 +26,7 @@ class Sign(Unary):
 class Floor(Unary):
     """The next whole number downwards."""
 
-    names = ("floor",)
+    names = ("floor", "_sparse_floor")
     onnx = (As("Floor"),)
     function = "floor"
 
@@ -32,7 +34,7 @@ class Floor(Unary):
 class Ceil(Unary):
     """The next whole number upwards."""
 
-    names = ("ceil",)
+    names = ("ceil", "_sparse_ceil")
     onnx = (As("Ceil"),)
     function = "ceil"
 
@@ -40,20 +42,20 @@ class Ceil(Unary):
 class Trunc(Unary):
     """The next whole number towards 0."""
 
-    names = ("trunc",)
+    names = ("trunc", "_sparse_trunc")
     function = "trunc"
 
 
 class Fix(Trunc):
     """The next whole number towards 0: another name of trunc that MXNet counts as an operator."""
 
-    names = ("fix",)
+    names = ("fix", "_sparse_fix")
 
 
 class Round(Unary):
     """The nearest whole number; a half goes away from 0."""
 
-    names = ("round",)
+    names = ("round", "_sparse_round")
     value_works = True
 
     def value(self, xp: Any, data: Any, output: Any, work: Any) -> None:
@@ -63,10 +65,34 @@ class Round(Unary):
         xp.add(output, work, out=output)
 
 
+class StraightThrough(Unary, abstract=True):
+    """A step through which the gradient passes as if it were the identity (Bengio et al. 2013)."""
+
+    inplace = (*Unary.inplace, ("doutput", "ddata"))
+
+    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        return {} if backward else super().workspaces(s, backward)
+
+    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
+        xp.copyto(ddata, doutput)
+
+
+class RoundSte(StraightThrough, Round):
+    """The nearest whole number; a half goes away from 0, and the gradient passes unchanged."""
+
+    names = ("_contrib_round_ste", "_sparse__contrib_round_ste")
+
+
+class SignSte(StraightThrough, Sign):
+    """-1, 0 or 1; 0 for NaN, and the gradient passes unchanged."""
+
+    names = ("_contrib_sign_ste", "_sparse__contrib_sign_ste")
+
+
 class Rint(Unary):
     """The nearest whole number; a half goes downwards (MXNet's rule)."""
 
-    names = ("rint",)
+    names = ("rint", "_sparse_rint")
     value_works = True
 
     def value(self, xp: Any, data: Any, output: Any, work: Any) -> None:

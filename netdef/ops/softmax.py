@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered, softmax
 from netdef.ops.base import Op, Workspace
-from netdef.ops.elementwise import Pairs, only_reals, refuse_types
+from netdef.ops.elementwise import Pairs, refuse_types
 from netdef.ops.fields import Bool, DType, Enum, Float, Int
 from netdef.ops.foreign import As, Fixed, To
-from netdef.ops.shapes import Shapes, show
+from netdef.ops.shapes import Shapes, Types, show
 
 
 class Distribution(Op, abstract=True):
@@ -58,8 +58,8 @@ class Distribution(Op, abstract=True):
             s.merge("data", (*length[:axis], data[axis], *length[axis:]))
             s.same("data", "output")
 
-    def types(self, t: Shapes) -> None:
-        only_reals(t, "data")
+    def types(self, t: Types) -> None:  # type: ignore[override]
+        t.floating("data")
         if self.dtype is None:
             t.same("data", "output")
         else:
@@ -67,7 +67,7 @@ class Distribution(Op, abstract=True):
         if self.use_length:
             refuse_types(t, "length", ("float", "bool"), "whole numbers")
             if t["length"] is None:
-                t.merge("length", "int32")  # type: ignore[arg-type]
+                t.merge("length", "int32")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         shape, axis = s.full("data"), s.axis("data", self.axis)
@@ -256,9 +256,9 @@ class SoftmaxActivation(Op):
         least = 3 if self.mode == "channel" else 2
         s.rank("data", least, f"a batch with at least {least} axes")
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         super().types(t)
-        only_reals(t, "data")
+        t.floating("data")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         shape = [*s.full("data")]

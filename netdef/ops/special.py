@@ -13,7 +13,7 @@ from netdef.ops.arrays import ordered
 from netdef.ops.base import Op, Workspace
 from netdef.ops.elementwise import Pairs, only_numbers
 from netdef.ops.foreign import As
-from netdef.ops.shapes import Shapes
+from netdef.ops.shapes import Shapes, Types
 
 
 class Special(Op, abstract=True):
@@ -27,7 +27,7 @@ class Special(Op, abstract=True):
     inplace: ClassVar[Pairs] = (("data", "output"), ("doutput", "ddata"), ("data", "ddata"))
     examples = (({}, {"data": (4, 3, 2)}),)
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         super().types(t)
         only_numbers(t, "data")
 
@@ -90,7 +90,7 @@ class Erfinv(Special):
 class Gamma(Special):
     """The gamma function (Cody 1989, Stirling); NaN at the negative whole numbers."""
 
-    names = ("gamma",)
+    names = ("gamma", "_sparse_gamma")
     arrays = 7
 
     def compute(self, xp: Any, x: Any, spaces: Any, mask: Any) -> None:
@@ -107,7 +107,7 @@ class Gamma(Special):
 class Gammaln(Special):
     """The logarithm of the absolute value of the gamma function; infinite at its poles."""
 
-    names = ("gammaln",)
+    names = ("gammaln", "_sparse_gammaln")
 
     def compute(self, xp: Any, x: Any, spaces: Any, mask: Any) -> None:
         approximations.gammaln(xp, x, spaces, mask)

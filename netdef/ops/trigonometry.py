@@ -12,21 +12,21 @@ from netdef.ops.unary import FromData, FromOutput, Multiple
 class Degrees(Multiple):
     """Radians as degrees."""
 
-    names = ("degrees",)
+    names = ("degrees", "_sparse_degrees")
     factor = 180 / math.pi
 
 
 class Radians(Multiple):
     """Degrees as radians."""
 
-    names = ("radians",)
+    names = ("radians", "_sparse_radians")
     factor = math.pi / 180
 
 
 class Sin(FromData):
     """The sine."""
 
-    names = ("sin",)
+    names = ("sin", "_sparse_sin")
     onnx = (As("Sin"),)
     function = "sin"
 
@@ -38,7 +38,7 @@ class Sin(FromData):
 class Cos(FromData):
     """The cosine."""
 
-    names = ("cos",)
+    names = ("cos", "_sparse_cos")
     onnx = (As("Cos"),)
     function = "cos"
 
@@ -51,7 +51,7 @@ class Cos(FromData):
 class Tan(FromOutput):
     """The tangent."""
 
-    names = ("tan",)
+    names = ("tan", "_sparse_tan")
     onnx = (As("Tan"),)
     function = "tan"
 
@@ -64,7 +64,7 @@ class Tan(FromOutput):
 class Arcsin(FromData):
     """The inverse of the sine; NaN outside -1 to 1."""
 
-    names = ("arcsin",)
+    names = ("arcsin", "_sparse_arcsin")
     onnx = (As("Asin"),)
     function = "arcsin"
 
@@ -79,7 +79,7 @@ class Arcsin(FromData):
 class Arccos(Arcsin):
     """The inverse of the cosine; NaN outside -1 to 1."""
 
-    names = ("arccos",)
+    names = ("arccos", "_sparse_arccos")
     onnx = (As("Acos"),)
     function = "arccos"
 
@@ -91,7 +91,7 @@ class Arccos(Arcsin):
 class Arctan(FromData):
     """The inverse of the tangent."""
 
-    names = ("arctan",)
+    names = ("arctan", "_sparse_arctan")
     onnx = (As("Atan"),)
     function = "arctan"
 
@@ -105,7 +105,7 @@ class Arctan(FromData):
 class Sinh(FromData):
     """The hyperbolic sine."""
 
-    names = ("sinh",)
+    names = ("sinh", "_sparse_sinh")
     onnx = (As("Sinh"),)
     function = "sinh"
 
@@ -117,7 +117,7 @@ class Sinh(FromData):
 class Cosh(FromData):
     """The hyperbolic cosine."""
 
-    names = ("cosh",)
+    names = ("cosh", "_sparse_cosh")
     onnx = (As("Cosh"),)
     function = "cosh"
 
@@ -129,7 +129,7 @@ class Cosh(FromData):
 class Tanh(FromOutput):
     """The hyperbolic tangent."""
 
-    names = ("tanh",)
+    names = ("tanh", "_sparse_tanh")
     onnx = (As("Tanh"),)
     function = "tanh"
 
@@ -142,7 +142,7 @@ class Tanh(FromOutput):
 class Arcsinh(FromData):
     """The inverse of the hyperbolic sine."""
 
-    names = ("arcsinh",)
+    names = ("arcsinh", "_sparse_arcsinh")
     onnx = (As("Asinh"),)
     function = "arcsinh"
 
@@ -155,7 +155,7 @@ class Arcsinh(FromData):
 class Arccosh(FromData):
     """The inverse of the hyperbolic cosine; NaN below 1."""
 
-    names = ("arccosh",)
+    names = ("arccosh", "_sparse_arccosh")
     onnx = (As("Acosh"),)
     function = "arccosh"
 
@@ -170,7 +170,7 @@ class Arccosh(FromData):
 class Arctanh(FromData):
     """The inverse of the hyperbolic tangent; infinite at -1 and 1, NaN beyond."""
 
-    names = ("arctanh",)
+    names = ("arctanh", "_sparse_arctanh")
     onnx = (As("Atanh"),)
     function = "arctanh"
 

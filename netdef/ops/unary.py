@@ -10,7 +10,7 @@ from netdef.ops.base import Op, Workspace
 from netdef.ops.elementwise import Pairs, only_numbers
 from netdef.ops.fields import Float
 from netdef.ops.foreign import As
-from netdef.ops.shapes import Full, Shapes
+from netdef.ops.shapes import Full, Shapes, Types
 
 #: what `Op.examples` holds
 Examples = tuple[tuple[dict[str, Any], dict[str, Full]], ...]
@@ -34,7 +34,7 @@ class Unary(Op, abstract=True):
     inplace: ClassVar[Pairs] = (("data", "output"),)
     examples: ClassVar[Examples] = (({}, {"data": (4, 3, 2)}),)
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         super().types(t)
         only_numbers(t, "data")
 
@@ -101,7 +101,7 @@ class Multiple(Unary, abstract=True):
 class Negative(Multiple):
     """-data."""
 
-    names = ("negative",)
+    names = ("negative", "_sparse_negative")
     onnx = (As("Neg"),)
     exact = True
     factor = -1
@@ -113,7 +113,7 @@ class Negative(Multiple):
 class Abs(FromData):
     """The absolute value; its derivative at 0 is 0."""
 
-    names = ("abs",)
+    names = ("abs", "_sparse_abs")
     onnx = (As("Abs"),)
     function = "absolute"
     exact = True
@@ -141,7 +141,7 @@ class Reciprocal(FromData):
 class Square(FromData):
     """data squared."""
 
-    names = ("square",)
+    names = ("square", "_sparse_square")
     function = "square"
     exact = True
 
@@ -153,7 +153,7 @@ class Square(FromData):
 class Sqrt(FromOutput):
     """The square root; NaN for negative numbers."""
 
-    names = ("sqrt",)
+    names = ("sqrt", "_sparse_sqrt")
     onnx = (As("Sqrt"),)
     function = "sqrt"
 
@@ -165,7 +165,7 @@ class Sqrt(FromOutput):
 class Rsqrt(FromData):
     """1 / the square root."""
 
-    names = ("rsqrt",)
+    names = ("rsqrt", "_sparse_rsqrt")
 
     def value(self, xp: Any, data: Any, output: Any, work: Any) -> None:
         xp.sqrt(data, out=output)
@@ -181,7 +181,7 @@ class Rsqrt(FromData):
 class Cbrt(FromOutput):
     """The cube root, of negative numbers, too."""
 
-    names = ("cbrt",)
+    names = ("cbrt", "_sparse_cbrt")
     function = "cbrt"
 
     def slope(self, xp: Any, output: Any, work: Any) -> Any:
@@ -209,7 +209,7 @@ class Rcbrt(FromData):
 class Exp(FromOutput):
     """e to the power of data."""
 
-    names = ("exp",)
+    names = ("exp", "_sparse_exp")
     onnx = (As("Exp"),)
     function = "exp"
 
@@ -220,7 +220,7 @@ class Exp(FromOutput):
 class Expm1(FromOutput):
     """e to the power of data, less 1; exact near 0."""
 
-    names = ("expm1",)
+    names = ("expm1", "_sparse_expm1")
     function = "expm1"
 
     def slope(self, xp: Any, output: Any, work: Any) -> Any:
@@ -241,7 +241,7 @@ class Logarithm(FromData, abstract=True):
 class Log(Logarithm):
     """The natural logarithm."""
 
-    names = ("log",)
+    names = ("log", "_sparse_log")
     onnx = (As("Log"),)
     function = "log"
 
@@ -249,7 +249,7 @@ class Log(Logarithm):
 class Log10(Logarithm):
     """The logarithm to base 10."""
 
-    names = ("log10",)
+    names = ("log10", "_sparse_log10")
     function = "log10"
     base = 10
 
@@ -257,7 +257,7 @@ class Log10(Logarithm):
 class Log2(Logarithm):
     """The logarithm to base 2."""
 
-    names = ("log2",)
+    names = ("log2", "_sparse_log2")
     function = "log2"
     base = 2
 
@@ -265,7 +265,7 @@ class Log2(Logarithm):
 class Log1p(FromData):
     """log(1 + data); exact near 0."""
 
-    names = ("log1p",)
+    names = ("log1p", "_sparse_log1p")
     function = "log1p"
 
     def slope(self, xp: Any, data: Any, work: Any) -> Any:
@@ -297,5 +297,5 @@ class SmoothL1(FromData):
 
     def slope(self, xp: Any, data: Any, work: Any) -> Any:
         xp.multiply(data, self.scalar * self.scalar, out=work)
-        xp.clip(work, -1, 1, out=work)
+        work.clip(-1, 1, out=work)
         return work

@@ -67,7 +67,7 @@ def differentiate(
         parts = arriving.get(entry, [])
         if len(parts) < 2:
             return parts[0] if parts else None
-        node = Node(find("ElementWiseSum")(num_args=len(parts)), f"{entry.name}_grad_sum", tuple(parts))
+        node = Node(find("add_n")(num_args=len(parts)), f"{entry.name}_grad_sum", tuple(parts))
         backward.append(node)
         like[Entry(node, 0)] = entry
         return Entry(node, 0)

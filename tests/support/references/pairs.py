@@ -39,7 +39,9 @@ STEPS = [name for name, (_, slope, _) in FUNCTIONS.items() if slope is None]
 #: MXNet's names of the broadcasting sum and difference are other ones
 BROADCAST = {f"Broadcast{ {'Plus': 'Add', 'Minus': 'Sub'}.get(name, name) }": name for name in FUNCTIONS}
 REVERSED = {f"R{name}Scalar": name for name in ("Minus", "Div", "Mod", "Power")}
-SCALAR = {f"{name}Scalar": name for name in FUNCTIONS}
+PLAIN = {f"{name}Scalar": name for name in FUNCTIONS}
+SCALAR = {**PLAIN, "ScatterPlusScalar": "Plus", "ScatterMinusScalar": "Minus"}
+PAIRS = {**{name: name for name in FUNCTIONS}, "GradAdd": "Plus", "ScatterDiv": "Div"}
 
 
 @sample("Power", "BroadcastPower", "PowerScalar", "RPowerScalar")
@@ -47,7 +49,7 @@ def positive(op, shapes, random):
     return {name: random.uniform(0.5, 2, shapes.full(name)) for name in op.input_names()}
 
 
-@sample("RDivScalar", "RModScalar", "Div", "BroadcastDiv", "Mod", "BroadcastMod")
+@sample("RDivScalar", "RModScalar", "Div", "ScatterDiv", "BroadcastDiv", "Mod", "BroadcastMod")
 def divisors(op, shapes, random):
     name = op.input_names()[-1]
     signs = random.choice([-1, 1], shapes.full(name))
@@ -59,9 +61,9 @@ def few_numbers(op, shapes, random):
     return {name: random.integers(-1, 2, shapes.full(name)) for name in op.input_names()}
 
 
-@reference(*(name for name in FUNCTIONS), "GradAdd")
+@reference(*PAIRS)
 def binary(op, x, heads):
-    value, *slopes = FUNCTIONS[type(op).__name__.replace("GradAdd", "Plus")]
+    value, *slopes = FUNCTIONS[PAIRS[type(op).__name__]]
     pair = x["lhs"], x["rhs"]
     result = {"output": each(value, *pair)}
     if slopes[0]:

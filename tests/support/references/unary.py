@@ -74,6 +74,8 @@ FUNCTIONS = {
     "Fix": (math.trunc, None),
     "Round": (lambda v: sign(v) * math.floor(abs(v) + 0.5), None),
     "Rint": (lambda v: math.ceil(v - 0.5), None),
+    "RoundSte": (lambda v: sign(v) * math.floor(abs(v) + 0.5), lambda v: 1),
+    "SignSte": (sign, lambda v: 1),
     "LogicalNot": (lambda v: not v, None),
     "Erf": (math.erf, lambda v: 2 / math.sqrt(math.pi) * math.exp(-v * v)),
     "Erfinv": (ERFINV, lambda v: math.sqrt(math.pi) / 2 * math.exp(ERFINV(v) ** 2)),
@@ -88,6 +90,7 @@ BETWEEN = {
     **dict.fromkeys(("Gamma", "Gammaln"), (0.3, 14)),
 }
 
+exempt("gradients_are_derivatives", "its gradient is 1, that of no step", "RoundSte", "SignSte")
 exempt("single_precision_is_double_precision_rounded", "it grows to 1e10", "Gamma")
 
 
@@ -102,7 +105,7 @@ def few_numbers(op, shapes, random):
     return {"data": random.integers(0, 2, shapes.full("data"))}
 
 
-@sample("Floor", "Ceil", "Trunc", "Fix", "Round", "Rint")
+@sample("Floor", "Ceil", "Trunc", "Fix", "Round", "RoundSte", "Rint")
 def halves(op, shapes, random):
     return {"data": random.integers(-9, 10, shapes.full("data")) / 4}
 
