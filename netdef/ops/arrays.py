@@ -27,6 +27,13 @@ def ordered(work: Any, like: Any) -> Any:
     return work.reshape([like.shape[axis] for axis in order]).transpose(back)
 
 
+def count_up(xp: Any, out: Any) -> None:
+    """Write 0, 1, 2, ... to a vector: an arange that allocates nothing."""
+    out.fill(1)
+    xp.cumsum(out, out=out)
+    xp.subtract(out, 1, out=out)
+
+
 def spread(values: Any, like: Any, axis: int) -> Any:
     """A view of `values` that broadcasts against `like`, its axes standing for those from `axis` on."""
     after = like.ndim - axis - values.ndim
@@ -69,9 +76,7 @@ def choose(
 
     Raises `ValueError` for the first label that is no class.
     """
-    classes.fill(1)
-    xp.cumsum(classes, out=classes)
-    xp.subtract(classes, 1, out=classes)  # 0, 1, 2, ...: an arange that allocates nothing
+    count_up(xp, classes)
     xp.copyto(column, label.reshape(column.shape))
     xp.trunc(column, out=column)
     if ignore is not None:

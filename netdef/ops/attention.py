@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Float, Hint, Int
-from netdef.ops.masks import count, drop, drop_again, masked_softmax, shift, softmax_gradient
+from netdef.ops.masks import drop, drop_again, masked_softmax, shift, softmax_gradient
 from netdef.ops.shapes import ShapeError, Shapes, show
 
 
@@ -218,7 +219,7 @@ class MultiHeadAttention(Op):
         """Which keys (N or 1, 1, T or 1, S) a query does not see, or None."""
         if hidden is None:
             return None
-        count(xp, positions)
+        count_up(xp, positions)
         if self.causal:
             xp.add(positions[: limits.shape[2], None], 1, out=limits)
         if valid_length is not None:

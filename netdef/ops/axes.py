@@ -100,10 +100,3 @@ def along(array: Any, axis: int | None) -> Any:
     last = array.ndim - 1
     axis %= array.ndim
     return array.transpose([*(a for a in range(array.ndim) if a != axis), axis]) if axis != last else array
-
-
-def numbered(xp: Any, numbers: Any) -> None:
-    """Write 0, 1, 2, ...: an arange that allocates nothing."""
-    numbers.fill(1)
-    xp.cumsum(numbers, out=numbers)
-    xp.subtract(numbers, 1, out=numbers)

@@ -93,6 +93,6 @@ def first_come(xp: Any, alive: Any) -> Any:
     return xp.argsort(~alive, axis=1, kind="stable")
 
 
-def along(xp: Any, array: Any, order: Any) -> Any:
+def reordered(xp: Any, array: Any, order: Any) -> Any:
     """`array` (batch, boxes, ...) in the order (batch, boxes)."""
     return xp.take_along_axis(array, order.reshape(order.shape + (1,) * (array.ndim - 2)), axis=1)

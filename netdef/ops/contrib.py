@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops.arrays import ordered
+from netdef.ops.arrays import count_up, ordered
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Dims, Float, Hint, Int
-from netdef.ops.gather import count
 from netdef.ops.shapes import Shapes, Types, prod, show
 
 
@@ -125,7 +124,7 @@ class ArangeLike(Op):
         return {"ramp": Workspace((size,), "int64"), "value": Workspace((size,), "float64")}
 
     def forward(self, xp: Any, output: Any, ramp: Any, value: Any) -> None:
-        count(xp, ramp)
+        count_up(xp, ramp)
         xp.floor_divide(ramp, self.repeat, out=ramp)
         xp.multiply(ramp, self.step, out=value)
         xp.add(value, self.start, out=value)
@@ -164,7 +163,7 @@ class IndexArray(Op):
         return {"ramp": Workspace((max(s.full("data")),), "int64")}
 
     def forward(self, xp: Any, output: Any, ramp: Any) -> None:
-        count(xp, ramp)
+        count_up(xp, ramp)
         rank = output.ndim - 1
         for number, axis in enumerate(range(rank) if self.axes is None else self.axes):
             axis %= rank

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import WIDE, Op, Workspace, wide
 from netdef.ops.fields import Bool, Enum
 from netdef.ops.shapes import ShapeError, Shapes, show
@@ -146,9 +147,7 @@ class CTCLoss(Op):
         total: Any,
     ) -> None:
         classes = data.shape[2]
-        places.fill(1)
-        xp.cumsum(places, out=places)
-        xp.subtract(places, 1, out=places)
+        count_up(xp, places)
         _read_lengths(xp, data_lengths, "data_lengths", data.shape[0], steps)
         self._spell(xp, label, label_lengths, classes, extended, counts, lengths, places, flags, part)
         _moves(xp, extended, lengths, places, flags, jump, ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netdef.ops.base import Op, Workspace
-from netdef.ops.boxes import along, first_come, overlap, ranked, suppress, to_centre, to_corners
+from netdef.ops.boxes import first_come, overlap, ranked, reordered, suppress, to_centre, to_corners
 from netdef.ops.fields import Bool, Enum, Float, Int
 from netdef.ops.shapes import Shape, ShapeError, Shapes, Types, prod, show
 
@@ -147,7 +147,7 @@ class BoxNMS(Op):
         alive = xp.take_along_axis(valid, order, axis=1)
         if self.topk > 0:
             alive[:, self.topk :] = False
-        sorted_rows = along(xp, rows, order)
+        sorted_rows = reordered(xp, rows, order)
         span = slice(self.coord_start, self.coord_start + 4)
         boxes = sorted_rows[:, :, span]
         if self.in_format == "center":
@@ -163,7 +163,7 @@ class BoxNMS(Op):
         place = first_come(xp, alive)
         left = xp.take_along_axis(alive, place, axis=1)
         record = xp.where(left, xp.take_along_axis(order, place, axis=1), -1)
-        return xp.where(left[:, :, None], along(xp, sorted_rows, place), -1), record
+        return xp.where(left[:, :, None], reordered(xp, sorted_rows, place), -1), record
 
     def backward(self, xp: Any, doutput0: Any, record: Any, ddata: Any) -> None:
         count, width = ddata.shape[-2:]

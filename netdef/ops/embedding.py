@@ -6,7 +6,7 @@ from typing import Any
 
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import DType, Hint, Int
-from netdef.ops.gather import add_up, legal, places, take
+from netdef.ops.gather import legal, places, scatter_add, take
 from netdef.ops.indexing import NUMBERS
 from netdef.ops.shapes import Shapes, Types, prod, show
 
@@ -66,4 +66,4 @@ class Embedding(Op):
     ) -> None:
         legal(xp, data, self.input_dim, "clip", index)
         places(xp, index.reshape(1, -1, 1), self.input_dim, ramp, place)
-        add_up(xp, doutput, place, dweight)
+        scatter_add(xp, doutput, place, dweight)

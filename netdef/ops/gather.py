@@ -8,20 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdef.ops.arrays import write_back
+from netdef.ops.arrays import count_up, write_back
 from netdef.ops.shapes import Types
 
 
 def whole(xp: Any, numbers: Any, out: Any) -> None:
     """Write the truncated `numbers` to `out`, an array of integers."""
     xp.copyto(out, numbers.reshape(out.shape), casting="unsafe")
-
-
-def count(xp: Any, out: Any) -> None:
-    """Write 0, 1, 2, ... to a vector: an arange that allocates nothing."""
-    out.fill(1)
-    xp.cumsum(out, out=out)
-    xp.subtract(out, 1, out=out)
 
 
 def legal(xp: Any, numbers: Any, size: int, mode: str, out: Any) -> None:
@@ -74,14 +67,14 @@ def places(xp: Any, index: Any, size: int, ramp: Any, out: Any) -> None:
     `index`, broadcast to that shape; ramp: max(before, after) whole numbers, a workspace.
     """
     before, _, after = out.shape
-    count(xp, ramp)
+    count_up(xp, ramp)
     xp.multiply(index, after, out=out)
     xp.add(out, ramp[:after], out=out)
     xp.multiply(ramp, size * after, out=ramp)
     xp.add(out, ramp[:before].reshape(before, 1, 1), out=out)
 
 
-def add_up(xp: Any, source: Any, place: Any, out: Any) -> None:
+def scatter_add(xp: Any, source: Any, place: Any, out: Any) -> None:
     """Set `out` to zero, then add each element of `source` at its place of the flattened `out`.
 
     One index for each element, not for each row: numpy has a loop of its own for that.  For 2048 of 10000

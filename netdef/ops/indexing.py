@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, DType, Enum, Float, Int
-from netdef.ops.gather import add_up, any_index_type, count, legal, places, take, take_rows, whole
+from netdef.ops.gather import any_index_type, legal, places, scatter_add, take, take_rows, whole
 from netdef.ops.shapes import Shapes, Types, prod, show
 
 #: the types of numbers that MXNet's operators list
@@ -73,7 +74,7 @@ class Take(Op):
         size, before = da.shape[axis], prod(da.shape[:axis])
         legal(xp, indices, size, self.mode, index)
         places(xp, index.reshape(1, -1, 1), size, ramp, place.reshape(before, index.size, -1))
-        add_up(xp, doutput, place, da)
+        scatter_add(xp, doutput, place, da)
 
 
 class Picking(Op, abstract=True):
@@ -152,7 +153,7 @@ class Pick(Picking):
         self, xp: Any, doutput: Any, index: Any, ddata: Any, picks: Any, place: Any, ramp: Any
     ) -> None:
         self._places(xp, ddata, index, picks, place, ramp)
-        add_up(xp, doutput, place, ddata)
+        scatter_add(xp, doutput, place, ddata)
 
 
 class BatchTake(Picking):
@@ -188,7 +189,7 @@ class BatchTake(Picking):
         self, xp: Any, doutput: Any, indices: Any, da: Any, picks: Any, place: Any, ramp: Any
     ) -> None:
         self._places(xp, da, indices, picks, place, ramp)
-        add_up(xp, doutput, place, da)
+        scatter_add(xp, doutput, place, da)
 
 
 class OneHot(Op):
@@ -235,7 +236,7 @@ class OneHot(Op):
 
     def forward(self, xp: Any, indices: Any, output: Any, index: Any, ramp: Any, mask: Any) -> None:
         whole(xp, indices, index)
-        count(xp, ramp)
+        count_up(xp, ramp)
         xp.equal(index.reshape(*index.shape, 1), ramp, out=mask)
         off, on = self.off_value, self.on_value
         if output.dtype.kind in "iu":  # as in C: truncated, then modulo the type's range

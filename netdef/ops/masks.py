@@ -24,13 +24,6 @@ def drop_again(xp: Any, p: float, data: Any, mask: Any, out: Any) -> None:
     xp.multiply(out, 1 / (1 - p) if p < 1 else 1, out=out)
 
 
-def count(xp: Any, out: Any) -> None:
-    """Write 0, 1, 2, ... along the one axis of `out`: an arange that allocates nothing."""
-    out.fill(1)
-    xp.cumsum(out, out=out)
-    xp.subtract(out, 1, out=out)
-
-
 def shift(xp: Any, data: Any, hidden: Any, axis: int, peak: Any, out: Any) -> None:
     """data less the largest of its values that are not hidden, -inf where they are: `out` may be `data`.
 

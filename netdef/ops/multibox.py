@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops.arrays import write_back
+from netdef.ops.arrays import count_up, write_back
 from netdef.ops.base import Op, Workspace
-from netdef.ops.boxes import along, first_come, overlap, ranked, suppress
+from netdef.ops.boxes import first_come, overlap, ranked, reordered, suppress
 from netdef.ops.fields import Bool, Float, Floats, Int
-from netdef.ops.gather import count
 from netdef.ops.shapes import Shape, ShapeError, Shapes, show
 
 _VARIANCES = "what the four numbers of a box relative to its anchor are divided by"
@@ -66,7 +65,7 @@ class MultiBoxPrior(Op):
         boxes = output.reshape(height, width, len(anchors), 4)
         down, across = ramp[:height], ramp[height:]
         for centres, size, step, offset in zip((down, across), (height, width), self.steps, self.offsets):
-            count(xp, centres)
+            count_up(xp, centres)
             xp.add(centres, offset, out=centres)
             xp.multiply(centres, step if step > 0 else 1 / size, out=centres)
         for number, (size, ratio) in enumerate(anchors):
@@ -182,7 +181,7 @@ class MultiBoxTarget(Op):
             background = self._hard(xp, cls_pred, background & (share < self.negative_mining_thresh), taken)
         some = real.any(axis=1)[:, None]
         background &= some
-        boxes = along(xp, label, xp.where(taken, match, 0))
+        boxes = reordered(xp, label, xp.where(taken, match, 0))
         cls_target[...] = xp.where(taken, boxes[:, :, 0] + 1, xp.where(background, 0, self.ignore_label))
         wanted = xp.where(taken[:, :, None], self._encoded(xp, anchor, boxes[:, :, 1:5], taken), 0)
         loc_target[...] = wanted.reshape(loc_target.shape)
@@ -278,14 +277,14 @@ class MultiBoxDetection(Op):
             [classes[:, :, None], scores[:, :, None], self._boxes(xp, loc_pred, anchor)], axis=2
         ).astype(output.dtype)
         come = first_come(xp, valid)
-        rows, alive = along(xp, rows, come), xp.take_along_axis(valid, come, axis=1)
+        rows, alive = reordered(xp, rows, come), xp.take_along_axis(valid, come, axis=1)
         if 0 < self.nms_threshold <= 1:
             order = ranked(xp, rows[:, :, 1], alive)
             kept = alive.copy()
             if self.nms_topk > 0:
                 order[:, self.nms_topk :] = xp.arange(alive.shape[1])[self.nms_topk :]
                 kept[:, self.nms_topk :] = False
-            rows = along(xp, rows, order)
+            rows = reordered(xp, rows, order)
             groups = None if self.force_suppress else rows[:, :, 0]
             suppress(xp, rows[:, :, 2:], kept, self.nms_threshold, groups, inclusive=True)
             rows[:, :, 0][~kept] = -1

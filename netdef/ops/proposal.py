@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from netdef.ops.base import Op
-from netdef.ops.boxes import along, first_come, ranked, suppress
+from netdef.ops.boxes import first_come, ranked, reordered, suppress
 from netdef.ops.fields import Bool, Float, Floats, Int
 from netdef.ops.shapes import Shapes, show
 
@@ -99,13 +99,13 @@ class MultiProposal(Op):
         order = ranked(xp, scores, True)
         if self.rpn_pre_nms_top_n > 0:
             order = order[:, : self.rpn_pre_nms_top_n]
-        boxes, scores = along(xp, boxes, order), xp.take_along_axis(scores, order, axis=1)
+        boxes, scores = reordered(xp, boxes, order), xp.take_along_axis(scores, order, axis=1)
         alive, wanted = xp.ones(order.shape, bool), self.rpn_post_nms_top_n
         suppress(xp, boxes, alive, self.threshold, edge=1, most=wanted)
         found = xp.minimum(alive.sum(axis=1, keepdims=True), wanted)
         chosen = xp.take_along_axis(first_come(xp, alive), xp.arange(wanted) % found, axis=1)
         output[:, 0] = xp.repeat(xp.arange(samples), wanted)
-        output[:, 1:] = along(xp, boxes, chosen).reshape(-1, 4)
+        output[:, 1:] = reordered(xp, boxes, chosen).reshape(-1, 4)
         if score is not None:
             score[...] = xp.take_along_axis(scores, chosen, axis=1).reshape(-1, 1)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Dims, Enum, Float, Int
-from netdef.ops.gather import count
 from netdef.ops.shapes import Shape, ShapeError, Shapes, show
 
 
@@ -54,8 +54,8 @@ class Resampling(Op, abstract=True):
         for matrix in (rows, columns):
             new, old = matrix.shape
             first, second = ramp[:old], ramp[old : old + new]
-            count(xp, first)
-            count(xp, second)
+            count_up(xp, first)
+            count_up(xp, second)
             shaped = mask[: matrix.size].reshape(matrix.shape)
             self.weights(xp, first, second.reshape(new, 1), matrix, shaped)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.cells import Cell, Gru, Lstm, Trace, Vanilla
 from netdef.ops.fields import BadValue, Bool, Enum, Float, Int
-from netdef.ops.masks import count, drop, drop_again
+from netdef.ops.masks import drop, drop_again
 from netdef.ops.recurrence import Layout, input_gradients, run, run_back, state_gradients, state_sums
 from netdef.ops.shapes import ShapeError, Shapes, show
 
@@ -225,7 +226,7 @@ class RNN(Op):
     def _ended(self, xp: Any, sequence_length: Any, positions: Any, padded: Any) -> Any:
         """Where samples have ended (T, N, 1), or None."""
         if sequence_length is not None:
-            count(xp, positions)
+            count_up(xp, positions)
             xp.greater_equal(positions[:, None, None], sequence_length[:, None], out=padded)
         return padded
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from netdef.ops import sampling
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Dims, Float
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -131,7 +131,7 @@ class ROIPooling(Regions):
             xp.maximum(step, 1, out=step)
             xp.divide(step, count, out=step)
             start, stop, numbers = (part[:, at : at + count] for part in edges)
-            sampling.count_up(xp, numbers[:1].reshape(-1))
+            count_up(xp, numbers[:1].reshape(-1))
             numbers[1:] = numbers[:1]
             xp.multiply(numbers, step[:, None], out=start)
             xp.floor(start, out=start)
@@ -229,7 +229,7 @@ class ROIPooling(Regions):
         xp.copyto(values.reshape(turned), xp.moveaxis(doutput, 1, -1))
         xp.copyto(found.reshape(turned), xp.moveaxis(winner, 1, -1))
         xp.less(found, 0, out=better)
-        sampling.count_up(xp, numbers)
+        count_up(xp, numbers)
         xp.multiply(found, channels, out=found)
         xp.add(found, numbers, out=found)
         xp.copyto(found, 0, where=better)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netdef.ops import sampling
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Workspace
 from netdef.ops.fields import Bool, Int
 from netdef.ops.roi import Regions, find_images
@@ -92,7 +93,7 @@ class ROIAlign(Regions):
         """Write the first row of the image that each bin samples."""
         starts[...] = 0
         if self.position_sensitive:
-            sampling.count_up(xp, starts[:1].reshape(-1))
+            count_up(xp, starts[:1].reshape(-1))
             starts[1:] = starts[:1]
         xp.copyto(whole, image[:, None], casting="unsafe")
         xp.multiply(whole, self._parts, out=whole)
@@ -119,7 +120,7 @@ class ROIAlign(Regions):
             xp.copyto(count, 0, where=unknown)
             begin = begins[axis].reshape(-1, *self.pooled_size)
             line = begin[0, 0] if axis else begin[0, :, 0]
-            sampling.count_up(xp, line)
+            count_up(xp, line)
             begin[...] = line.reshape((1, -1) if axis else (-1, 1))
             xp.multiply(begin, step[:, None, None], out=begin)
             xp.add(begin, low[:, None, None], out=begin)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Workspace
 from netdef.ops.shapes import Full
 
@@ -31,13 +32,6 @@ def workspaces(data: Full, places: Full, backward: bool) -> dict[str, Workspace]
         "sums": Workspace(rows),
     }
     return {**spaces, "elements": Workspace((rows[0] + 1, data[1]), "int64")} if backward else spaces
-
-
-def count_up(xp: Any, line: Any) -> None:
-    """Write 0, 1, 2, ...: an arange that allocates nothing."""
-    line.fill(1)
-    xp.cumsum(line, out=line)
-    xp.subtract(line, 1, out=line)
 
 
 class Corner(NamedTuple):

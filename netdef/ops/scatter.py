@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Dims
 from netdef.ops.gather import (
-    add_up,
     any_index_type,
-    count,
     places,
     put_rows,
     require_within,
+    scatter_add,
     take,
     take_rows,
     whole,
@@ -90,7 +90,7 @@ class Adding(MultiIndexed, abstract=True):
         sizes = out.shape[: len(indices)]
         self._rows(xp, indices, sizes, number, row)
         places(xp, row.reshape(1, -1, 1), prod(sizes), ramp, place)  # type: ignore[arg-type]
-        add_up(xp, source, place, out)
+        scatter_add(xp, source, place, out)
 
 
 class GatherND(Adding):
@@ -329,6 +329,6 @@ class FillElement0Index(Op):
     def forward(self, xp: Any, lhs: Any, mhs: Any, rhs: Any, output: Any, place: Any, row: Any) -> None:
         whole(xp, rhs, place)
         require_within(place, 0, output.shape[1] - 1)
-        count(xp, row)
+        count_up(xp, row)
         xp.copyto(output, lhs)
         output[row, place] = mhs

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Float, Int
-from netdef.ops.gather import any_index_type, count, put_rows, take_rows, whole
+from netdef.ops.gather import any_index_type, put_rows, take_rows, whole
 from netdef.ops.shapes import Full, ShapeError, Shapes, Types, show
 
 
@@ -78,7 +79,7 @@ class SequenceLast(Sequences):
         whole(xp, sequence_length, row)
         xp.clip(row, 1, time, out=row)
         xp.subtract(row, 1, out=row)
-        count(xp, ramp)
+        count_up(xp, ramp)
         if self.axis == 0:
             xp.multiply(row, batch, out=row)
         else:
@@ -144,7 +145,7 @@ class SequenceMask(Sequences):
     ) -> None:
         """Write `value` behind the end of each sequence."""
         whole(xp, sequence_length, length)
-        count(xp, ramp)
+        count_up(xp, ramp)
         over, of = (ramp[:, None], length) if self.axis == 0 else (ramp, length[:, None])
         xp.greater_equal(over, of, out=mask)
         xp.copyto(array, value, casting="unsafe", where=mask.reshape(mask.shape + (1,) * (array.ndim - 2)))
@@ -204,7 +205,7 @@ class SequenceReverse(Sequences):
         whole(xp, lengths, length)
         xp.clip(length, 0, time, out=length)
         xp.subtract(length, 1, out=length)
-        count(xp, ramp)
+        count_up(xp, ramp)
         step = ramp[:time].reshape(time, 1)
         xp.subtract(length, step, out=row)
         xp.less(row, 0, out=mask)

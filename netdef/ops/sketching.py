@@ -7,7 +7,7 @@ from typing import Any
 
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Hint, Int
-from netdef.ops.gather import add_up, any_index_type, legal, places, take
+from netdef.ops.gather import any_index_type, legal, places, scatter_add, take
 from netdef.ops.shapes import ShapeError, Shapes, Types, prod, show
 
 _SUB_BATCH = "how much MXNet's GPU kernel takes at a time"
@@ -153,7 +153,7 @@ class CountSketch(Op):
         legal(xp, h, self.out_dim, "raise", index)
         places(xp, index.reshape(1, -1, 1), self.out_dim, ramp, place)
         xp.multiply(data, s[0], out=signed)
-        add_up(xp, signed, place, output)
+        scatter_add(xp, signed, place, output)
 
     def backward(self, xp: Any, doutput: Any, h: Any, s: Any, ddata: Any, index: Any) -> None:
         legal(xp, h, self.out_dim, "raise", index)

@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from netdef.ops import sampling
-from netdef.ops.arrays import write_back
+from netdef.ops.arrays import count_up, write_back
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Dims, Enum, Hint
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -21,7 +21,7 @@ def _targets(xp: Any, targets: Any, line: Any) -> Any:
     for axis, values in zip((1, 0), targets):
         size = values.shape[axis]
         places = line[:size]
-        sampling.count_up(xp, places)
+        count_up(xp, places)
         if size > 1:
             xp.multiply(places, 2 / (size - 1), out=places)
             xp.subtract(places, 1, out=places)
@@ -105,7 +105,7 @@ class GridGenerator(Op):
                 output[:, number] = 0
                 continue
             places, part = line[:size], output[:, number]
-            sampling.count_up(xp, places)
+            count_up(xp, places)
             xp.add(data[:, number], places.reshape((-1, 1) if number else (1, -1)), out=part)
             xp.divide(part, (size - 1) / 2, out=part)
             xp.subtract(part, 1, out=part)
@@ -134,7 +134,7 @@ class Sampler(Op, abstract=True):
     def _places(self, xp: Any, data: Any, grid: Any, spaces: sampling.Sampling) -> tuple[Any, Any]:
         """The grid in elements of the images, and where each image starts."""
         height, width = data.shape[2:]
-        sampling.count_up(xp, spaces.starts[:, 0])
+        count_up(xp, spaces.starts[:, 0])
         xp.multiply(spaces.starts, height * width, out=spaces.starts)
         places = spaces.reals[8:10]
         for place, number, size in ((places[0], 0, width), (places[1], 1, height)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdef.ops.axes import numbered
+from netdef.ops.arrays import count_up
 from netdef.ops.base import Workspace
 from netdef.ops.matrix import swapped
 
@@ -16,7 +16,7 @@ def mask_spaces(size: int) -> dict[str, Workspace]:
 
 def clear_outside(xp: Any, matrix: Any, lower: bool, numbers: Any, mask: Any) -> None:
     """Write zeros outside the lower or upper triangle; the diagonal is part of it."""
-    numbered(xp, numbers)
+    count_up(xp, numbers)
     outside = xp.less if lower else xp.greater
     outside(numbers[:, None], numbers, out=mask)
     xp.copyto(matrix, 0, where=mask)
