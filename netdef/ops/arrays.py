@@ -27,6 +27,21 @@ def ordered(work: Any, like: Any) -> Any:
     return work.reshape([like.shape[axis] for axis in order]).transpose(back)
 
 
+def as_stored(value: float, dtype: Any) -> Any:
+    """A number as an array of `dtype` holds it; whole numbers as in C on the processors that MXNet runs on.
+
+    There the fraction is cut off, what a type lacks room for wraps around, and what no register of 32 (or 64)
+    bits holds, not-a-number included, is the lowest number of that register.
+    """
+    if dtype.kind not in "iu":
+        return value
+    bits = 8 * dtype.itemsize
+    low = -(2 ** (max(bits, 32) - 1))
+    whole = int(value) if low - 1 < value < -low else low
+    whole %= 2**bits
+    return whole - 2**bits if dtype.kind == "i" and whole >= 2 ** (bits - 1) else whole
+
+
 def count_up(xp: Any, out: Any) -> None:
     """Write 0, 1, 2, ... to a vector: an arange that allocates nothing."""
     out.fill(1)

@@ -135,7 +135,7 @@ FAMILIES = {
     "sequence": "SequenceLast SequenceMask SequenceReverse",
     "sketching": "_contrib_fft _contrib_ifft _contrib_count_sketch",
     "slicing": """
-        slice crop slice_axis slice_like Crop _slice_assign _crop_assign _slice_assign_scalar
+        slice crop _sparse_slice slice_axis slice_like Crop _slice_assign _crop_assign _slice_assign_scalar
         _crop_assign_scalar
     """,
     "softmax": "softmax softmin log_softmax SoftmaxActivation",
@@ -143,7 +143,7 @@ FAMILIES = {
     "spatial": "GridGenerator BilinearSampler SpatialTransformer",
     "special": "erf erfinv gamma _sparse_gamma gammaln _sparse_gammaln",
     "splitting": "SliceChannel split _split_v2",
-    "structure": "Flatten flatten Reinterpret Concat concat _rnn_param_concat stack",
+    "structure": "Flatten flatten Reinterpret Concat concat _sparse_concat _rnn_param_concat stack",
     "tiles": "tile repeat Pad pad",
     "trigonometry": """
         degrees _sparse_degrees radians _sparse_radians sin _sparse_sin cos _sparse_cos tan

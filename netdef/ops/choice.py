@@ -49,7 +49,7 @@ class SampleMultinomial(Op):
     gradient d/p goes to that probability.  One row without `shape` gives (1,).  MXNet's sample_multinomial.
     """
 
-    shape_ = Dims((), "how many numbers for each row; left out: one", min=1)
+    shape_ = Dims((), "how many numbers for each row; left out: one", min=0)
     get_prob = Bool(False, "give the logarithms of the probabilities, too")
     dtype = DType("uint8", "int32", "float16", "float32", "float64", default="int32", help="of the numbers")
 

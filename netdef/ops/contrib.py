@@ -93,7 +93,8 @@ class ArangeLike(Op):
     """Evenly spaced numbers in the shape of another tensor: data -> output.
 
     start, start + step, ..., each `repeat` times, in row-major order; with `axis` a vector as long as that
-    axis.  No gradient passes.  MXNet's contrib.arange_like.
+    axis.  Integer dtypes lose the fractions of start and step.  No gradient passes.  MXNet's
+    contrib.arange_like, whose float16 loses them, too; here it does not.
     """
 
     start = Float(0.0, "the first number")
@@ -126,8 +127,11 @@ class ArangeLike(Op):
     def forward(self, xp: Any, output: Any, ramp: Any, value: Any) -> None:
         count_up(xp, ramp)
         xp.floor_divide(ramp, self.repeat, out=ramp)
-        xp.multiply(ramp, self.step, out=value)
-        xp.add(value, self.start, out=value)
+        start, step = self.start, self.step
+        if output.dtype.kind in "iu":
+            start, step = int(start), int(step)
+        xp.multiply(ramp, step, out=value)
+        xp.add(value, start, out=value)
         xp.copyto(output, value.reshape(output.shape), casting="unsafe")
 
 

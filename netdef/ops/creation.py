@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from netdef.ops.arrays import as_stored
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Dims, DType, Float, Hint, Int
 from netdef.ops.foreign import As
@@ -57,7 +58,7 @@ class _Filled(_Created, abstract=True):
         s.merge("output", wanted(self.shape_), f"the attribute says {self.shape_}", "shape")
 
     def forward(self, xp: Any, output: Any) -> None:
-        output[...] = self.value
+        output[...] = as_stored(self.value, output.dtype)
 
 
 class Zeros(_Filled):
@@ -74,7 +75,7 @@ class Ones(_Filled):
 
 
 class Fill(_Filled):
-    """One number in every place: -> output.  Integers lose the number's fraction."""
+    """One number in every place: -> output.  Whole numbers take it as C does: without its fraction."""
 
     shape_ = Dims(None, "the shape; 0, or nothing at all, is what the reader needs", min=0)
     value = Float(help="the number", infinite=True)
@@ -118,15 +119,16 @@ class _Ramp(_Created, abstract=True):
     scratch = ("numbers",)
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        return {} if backward else {"numbers": Workspace(s.full("output"), "float64")}
+        return {} if backward else {"numbers": Workspace((math.prod(s.full("output")),), "float64")}
 
 
 class Arange(_Ramp):
     """Numbers at equal distances, each `repeat` times: -> output (count*repeat,).
 
     start, start + step, ... as long as that is before `stop`.  Without `stop` they begin at 0 and `start` is
-    the end; with `infer_range`, they begin at `start` and are as many as the reader needs.  Integer dtypes
-    lose the fractions of start and step.  MXNet's _arange.
+    the end; with `infer_range`, they begin at `start` and fill the shape that the reader needs, in row-major
+    order.  Integer dtypes lose the fractions of start and step.  MXNet's _arange, whose float16 loses them,
+    too; here it does not.
     """
 
     start = Float(help="the first number; without stop the number behind the last one")
@@ -150,9 +152,6 @@ class Arange(_Ramp):
         if self.step == 0:
             raise ShapeError("step is 0", attribute="step", hint="give another number")
         if self.stop is None and self.infer_range:
-            output = s["output"]
-            if output is not None and len(output) != 1:
-                raise ShapeError(f"output is {show(output)}, but a range has one axis", tensor="output")
             return
         start, stop = self._ends()
         count = math.ceil((stop - start) / self.step)
@@ -170,7 +169,7 @@ class Arange(_Ramp):
         if not self.dtype.startswith("float"):
             start, step = int(start), int(step)
         ramp(xp, numbers, start, step, self.repeat)
-        output[...] = numbers
+        output[...] = numbers.reshape(output.shape)
 
 
 class Linspace(_Ramp):

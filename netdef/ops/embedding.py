@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import DType, Hint, Int
@@ -11,24 +11,20 @@ from netdef.ops.indexing import NUMBERS
 from netdef.ops.shapes import Shapes, Types, prod, show
 
 
-class Embedding(Op):
+class _Rows(Op, abstract=True):
     """A row of the weight for each id: data, weight -> output.
 
-    data (I...), weight (input_dim, output_dim), output (I..., output_dim).  The ids in data have any type and
-    are truncated; one outside goes to the nearest end.  The gradient of the weight adds up over equal ids;
-    the ids get none.  MXNet's Embedding.
+    data (I...), weight (input_dim, output_dim), output (I..., output_dim).
     """
 
     input_dim = Int(help="how many ids there are", min=1)
     output_dim = Int(help="the length of each vector", min=1)
     dtype = DType(*NUMBERS, default="float32", help="the type of a weight that nobody declares")
-    sparse_grad = Hint("whether MXNet stores the rows of the gradient that are not zero alone")
 
-    names = ("Embedding", "_sparse_Embedding", "_contrib_SparseEmbedding")
     inputs = ("data", "weight")
     scratch = ("index", "place", "ramp")
     work = 0
-    examples = (
+    examples: ClassVar[Any] = (
         ({"input_dim": 5, "output_dim": 3, "dtype": "float64"}, {"data": (4,)}),
         ({"input_dim": 2, "output_dim": 1, "dtype": "float64"}, {"data": (4, 3, 2)}),
     )
@@ -67,3 +63,29 @@ class Embedding(Op):
         legal(xp, data, self.input_dim, "clip", index)
         places(xp, index.reshape(1, -1, 1), self.input_dim, ramp, place)
         scatter_add(xp, doutput, place, dweight)
+
+
+class Embedding(_Rows):
+    """A row of the weight for each id: data, weight -> output.
+
+    data (I...), weight (input_dim, output_dim), output (I..., output_dim).  The ids in data have any type and
+    are truncated; one outside goes to the nearest end.  The gradient of the weight adds up over equal ids;
+    the ids get none.  MXNet's Embedding.
+    """
+
+    sparse_grad = Hint("whether MXNet stores the rows of the gradient that are not zero alone")
+
+    names = ("Embedding", "_sparse_Embedding")
+
+
+class SparseEmbedding(_Rows):
+    """What Embedding computes, in an older form: data, weight -> output.
+
+    data (I...), weight (input_dim, output_dim), output (I..., output_dim).  MXNet's contrib.SparseEmbedding,
+    whose gradient has only the rows that are not zero there; here it is whole.
+    """
+
+    deterministic = Hint("whether MXNet's GPU kernel gives the same sums each time")
+
+    names = ("_contrib_SparseEmbedding",)
+    examples = (({"input_dim": 5, "output_dim": 3, "dtype": "float64"}, {"data": (4,)}),)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdef.ops.arrays import count_up
+from netdef.ops.arrays import as_stored, count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, DType, Enum, Float, Int
 from netdef.ops.gather import any_index_type, legal, places, scatter_add, take, take_rows, whole
-from netdef.ops.shapes import Shapes, Types, prod, show
+from netdef.ops.shapes import ShapeError, Shapes, Types, complete, prod, show
 
 #: the types of numbers that MXNet's operators list
 NUMBERS = ("float16", "float32", "float64", "int8", "int32", "int64", "uint8")
@@ -200,8 +200,8 @@ class OneHot(Op):
     """
 
     depth = Int(help="the length of each vector", min=0)
-    on_value = Float(1.0, "the value at the index")
-    off_value = Float(0.0, "the value everywhere else")
+    on_value = Float(1.0, "the value at the index", infinite=True)
+    off_value = Float(0.0, "the value everywhere else", infinite=True)
     dtype = DType(*NUMBERS, default="float32", help="the type of the output")
 
     names = ("one_hot",)
@@ -238,18 +238,16 @@ class OneHot(Op):
         whole(xp, indices, index)
         count_up(xp, ramp)
         xp.equal(index.reshape(*index.shape, 1), ramp, out=mask)
-        off, on = self.off_value, self.on_value
-        if output.dtype.kind in "iu":  # as in C: truncated, then modulo the type's range
-            off, on = (xp.int64(int(value)) for value in (off, on))
-        xp.copyto(output, off, casting="unsafe")
-        xp.copyto(output, on, casting="unsafe", where=mask)
+        xp.copyto(output, as_stored(self.off_value, output.dtype))
+        xp.copyto(output, as_stored(self.on_value, output.dtype), where=mask)
 
 
 class Where(Op):
     """Elements of x where a condition holds, and of y elsewhere: condition, x, y -> output.
 
-    x, y and output have one shape; condition has the same, or one number for each row of x.  Any number but
-    0 holds.  The gradient goes to what was taken; the condition gets none.  MXNet's where.
+    x, y and output have one shape; condition has the same, or one number for each row of x.  That is checked,
+    as in MXNet, when shapes are bound, not while they are inferred.  Any number but 0 holds.  The gradient
+    goes to what was taken; the condition gets none.  MXNet's where.
     """
 
     names = ("where", "_sparse_where")
@@ -268,14 +266,22 @@ class Where(Op):
         x, condition = s["x"], s["condition"]
         if x is None or condition is None:
             return
-        rule = f"x is {show(x)}: give its shape, or one number for each row"
         if len(condition) == 1 and x:
-            s.merge("condition", x[:1], rule)
+            s.merge("condition", x[:1], f"x is {show(x)}: give its shape, or one number for each row")
             s.merge("x", (*(s["condition"] or ()), *x[1:]))
-        else:
-            s.merge("condition", x, rule)
-            s.merge("x", s["condition"])
-        s.same("x", "y", "output")
+            s.same("x", "y", "output")
+        elif len(condition) == len(x) and not (complete(condition) and complete(x)):
+            s.same("condition", "x", "y", "output")
+
+    def check(self, s: Shapes) -> None:
+        x, condition = s.full("x"), s.full("condition")
+        if condition not in (x, x[:1]):
+            told = f"condition is {show(condition)}, but x is {show(x)}"
+            raise ShapeError(
+                f"{told}: give its shape, or one number for each row",
+                tensor="condition",
+                kind="input-shapes-differ",
+            )
 
     def types(self, t: Types) -> None:  # type: ignore[override]
         t.same("x", "y", "output")

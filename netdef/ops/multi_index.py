@@ -54,7 +54,7 @@ class RavelMultiIndex(MultiIndex):
 
 
 class UnravelIndex(MultiIndex):
-    """Places into multi-indices: data (N,) -> output (M, N), a column for each place; `shape` has M sizes.
+    """Places into multi-indices: data (I...) -> output (M, I...); `shape` has M sizes.
 
     Row-major order; what goes beyond the shape shows in the first row.  The numbers are truncated.  No
     gradient passes.  MXNet's unravel_index.
@@ -62,12 +62,15 @@ class UnravelIndex(MultiIndex):
 
     names = ("_unravel_index", "unravel_index")
     scratch = ("index", "place")
-    examples = (({"shape": (3, 4)}, {"data": (5,)}), ({"shape": (-1, 4, 2)}, {"data": (4,)}))
+    examples = (({"shape": (3, 4)}, {"data": (5,)}), ({"shape": (-1, 4, 2)}, {"data": (4, 3)}))
 
     def shape(self, s: Shapes) -> None:
-        s.merge("data", (None,), "a vector is needed")
-        s.merge("output", (self._axes(), *(s["data"] or ())), f"data is {show(s['data'])}", "shape")
-        s.merge("data", (s["output"] or ())[1:])
+        data, axes = s["data"], self._axes()
+        if data is not None:
+            s.merge("output", (axes, *data), f"data is {show(data)}", "shape")
+        if output := s["output"]:
+            s.merge("output", (axes, *output[1:]), f"a row for each axis of {self.shape_} is needed", "shape")
+            s.merge("data", output[1:], f"output is {show(output)}")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         line = Workspace(s.full("data"), "int64")

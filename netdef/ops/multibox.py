@@ -39,10 +39,13 @@ class MultiBoxPrior(Op):
 
     def _anchors(self) -> list[tuple[float, float]]:
         """Size and ratio of each anchor of a place."""
-        sizes, ratios = self.sizes or (1.0,), self.ratios or (1.0,)
-        return [(size, ratios[0]) for size in self.sizes] + [(sizes[0], ratio) for ratio in ratios[1:]]
+        first, *others = self.ratios
+        return [(size, first) for size in self.sizes] + [(self.sizes[0], ratio) for ratio in others]
 
     def shape(self, s: Shapes) -> None:
+        for name in ("sizes", "ratios"):
+            if not getattr(self, name):
+                raise ShapeError(f"{name} is empty, but an anchor has a size and a ratio", attribute=name)
         for name in ("steps", "offsets"):
             if len(getattr(self, name)) != 2:
                 told = f"{name} has {len(getattr(self, name))} numbers; give one for down and one for across"
@@ -82,6 +85,13 @@ def merge_anchors(s: Shapes, name: str, number: int | None) -> int | None:
     """Learn that `name` holds anchors (1, A, 4), `number` of them; returns how many."""
     s.merge(name, (1, number, 4), "anchors (1, A, 4) are needed")
     return (s[name] or ())[1]
+
+
+def require_variances(variances: tuple[float, ...]) -> None:
+    """Raises `ShapeError` unless there is a number for each of the four of a box."""
+    if len(variances) != 4:
+        told = f"variances has {len(variances)} numbers; give one for each of the four of a box"
+        raise ShapeError(told, attribute="variances")
 
 
 def four_times(number: int | None) -> int | None:
@@ -130,6 +140,7 @@ class MultiBoxTarget(Op):
     )
 
     def shape(self, s: Shapes) -> None:
+        require_variances(self.variances)
         s.merge("cls_pred", (None, None, None), "scores (N, C, A) are needed")
         s.merge("label", (None, None, None), "labels (N, L, 5) are needed")
         samples, _, anchors = s["cls_pred"] or (None,) * 3
@@ -256,6 +267,7 @@ class MultiBoxDetection(Op):
     )
 
     def shape(self, s: Shapes) -> None:
+        require_variances(self.variances)
         s.merge("cls_prob", (None, None, None), "probabilities (N, C, A) are needed")
         samples, classes, anchors = s["cls_prob"] or (None,) * 3
         if classes is not None and classes < 2:

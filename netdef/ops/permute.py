@@ -96,7 +96,7 @@ class SwapAxis(_Permuted):
 class Reverse(Op):
     """The elements in reverse order along each of some axes: data -> output of the same shape.
 
-    MXNet's reverse.  As there, an axis counts from the front, and one that is named twice is reversed once.
+    MXNet's reverse.  As there, an axis counts from the front, and one that is named twice is as it was.
     """
 
     axis = Dims(help="the axes to reverse", min=0)
@@ -116,7 +116,8 @@ class Reverse(Op):
                 s.axis("data", axis)
 
     def _reversed(self, array: Any) -> Any:
-        return array[tuple(slice(None, None, -1 if axis in self.axis else 1) for axis in range(array.ndim))]
+        steps = [-1 if self.axis.count(axis) % 2 else 1 for axis in range(array.ndim)]
+        return array[tuple(slice(None, None, step) for step in steps)]
 
     def forward(self, xp: Any, data: Any, output: Any) -> None:
         xp.copyto(output, self._reversed(data))

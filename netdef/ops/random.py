@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from netdef.ops.base import Op, Workspace
 from netdef.ops.creation import FLOATS, Device, wanted
 from netdef.ops.fields import Dims, DType, Float, Int
-from netdef.ops.shapes import ShapeError, Shapes
+from netdef.ops.shapes import ShapeError, Shapes, Types
 
 COUNTS = "numpy's generator gives counts as new arrays"
 
@@ -115,6 +115,10 @@ class _Like(_ByNumbers, abstract=True):
 
     inputs = ("data",)
     examples = (({}, {"data": (4, 3)}),)
+
+    def types(self, t: Types) -> None:  # type: ignore[override]
+        t.same("data", "output")
+        t.floating("data")
 
 
 # -- parameters as attributes --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdef.ops.arrays import count_up
+from netdef.ops.arrays import as_stored, count_up
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Float, Int
 from netdef.ops.gather import any_index_type, put_rows, take_rows, whole
@@ -112,7 +112,7 @@ class SequenceMask(Sequences):
     gradient passes where `value` stands.  MXNet's SequenceMask.
     """
 
-    value = Float(0.0, "what stands behind the end")
+    value = Float(0.0, "what stands behind the end", infinite=True)
 
     scratch = ("length", "ramp", "mask")
     inplace = (("data", "output"), ("doutput", "ddata"))
@@ -148,7 +148,8 @@ class SequenceMask(Sequences):
         count_up(xp, ramp)
         over, of = (ramp[:, None], length) if self.axis == 0 else (ramp, length[:, None])
         xp.greater_equal(over, of, out=mask)
-        xp.copyto(array, value, casting="unsafe", where=mask.reshape(mask.shape + (1,) * (array.ndim - 2)))
+        mask = mask.reshape(mask.shape + (1,) * (array.ndim - 2))
+        xp.copyto(array, as_stored(value, array.dtype), where=mask)
 
     def forward(
         self, xp: Any, data: Any, sequence_length: Any, output: Any, length: Any, ramp: Any, mask: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdef.ops.arrays import as_stored
 from netdef.ops.base import Op, Variadic
 from netdef.ops.fields import Bool, Dims, Float, Int, OpenDims
 from netdef.ops.shapes import Full, Shape, ShapeError, Shapes, show
@@ -76,7 +77,7 @@ class Slice(_Region, _Part):
     slice (crop in older versions).
     """
 
-    names = ("slice", "crop")
+    names = ("slice", "crop", "_sparse_slice")
     examples = (
         ({"begin": (1, 0), "end": (3, 2)}, {"data": (4, 3, 2)}),
         ({"begin": (None, -2), "end": (-1, None)}, {"data": (4, 3, 2)}),
@@ -146,10 +147,11 @@ class SliceAxis(_Part):
 class SliceLike(_Part):
     """The first elements of data along some axes, as many as another tensor has: data, shape_like -> output.
 
-    MXNet's slice_like: shape_like gives its shape only, may have another dtype and gets no gradient.
+    MXNet's slice_like: shape_like gives its shape only, may have another dtype and gets no gradient.  It may
+    have more or fewer axes than data where `axes` says which ones count.
     """
 
-    axes = Dims((), "the axes that are cut; negative counts from the end; left out: all")
+    axes = Dims((), "the axes that are cut; negative counts from the end of data; left out: all")
 
     inputs = ("data", "shape_like")
     names = ("slice_like",)
@@ -166,9 +168,9 @@ class SliceLike(_Part):
             told = f"data is {show(data)}, but shape_like {show(like)}: both need as many axes"
             raise ShapeError(told, tensor="shape_like")
         sizes = list(data)
-        axes = {s.axis("data", axis, "axes"): s.axis("shape_like", axis, "axes") for axis in self._all(data)}
-        for axis, there in axes.items():
-            whole, part = data[axis], like[there]
+        axes = {s.axis("data", axis, "axes") for axis in self._all(data)}
+        for axis in axes:
+            whole, part = data[axis], like[s.axis("shape_like", axis, "axes")]
             if whole is not None and part is not None and part > whole:
                 told = f"data is {show(data)} and shape_like {show(like)}, which is more along axis {axis}"
                 raise ShapeError(told, tensor="shape_like")
@@ -176,8 +178,7 @@ class SliceLike(_Part):
         s.merge("output", tuple(sizes), f"data is {show(data)} and shape_like {show(like)}")
         output = s["output"] or ()
         s.merge("data", tuple(None if axis in axes else size for axis, size in enumerate(output)))
-        back = {there: output[axis] for axis, there in axes.items()}
-        s.merge("shape_like", tuple(map(back.get, range(len(like)))))
+        s.merge("shape_like", tuple(output[axis] if axis in axes else None for axis in range(len(like))))
 
     def _all(self, data: Shape) -> tuple[int, ...]:
         return self.axes or tuple(range(len(data or ())))
@@ -292,7 +293,7 @@ class SliceAssignScalar(_Region):
     The region is that of Slice.  MXNet's _slice_assign_scalar, which has no gradient there.
     """
 
-    scalar = Float(0.0, "the number")
+    scalar = Float(0.0, "the number, which whole numbers take as C does", infinite=True)
 
     names = ("_slice_assign_scalar", "_crop_assign_scalar")
     inplace = (("data", "output"), ("doutput", "ddata"))
@@ -308,7 +309,7 @@ class SliceAssignScalar(_Region):
 
     def forward(self, xp: Any, data: Any, output: Any) -> None:
         xp.copyto(output, data)
-        output[self._region()] = self.scalar
+        output[self._region()] = as_stored(self.scalar, output.dtype)
 
     def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
         xp.copyto(ddata, doutput)

@@ -153,7 +153,8 @@ class SplitV2(_Split):
     """The data in parts of any sizes along one axis: data -> output0, output1, ...
 
     `indices` holds where each part starts, the first at 0.  With `sections` they are as equal as possible,
-    the larger ones first.  MXNet's _split_v2, which stands behind its function split_v2.
+    the larger ones first.  One part alone is called output.  MXNet's _split_v2, which stands behind its
+    function split_v2.
     """
 
     indices = Dims(help="where the parts start, rising from 0; not used with sections", min=0)
@@ -162,12 +163,16 @@ class SplitV2(_Split):
     names = ("_split_v2",)
     examples = (
         ({"indices": (0, 1, 3)}, {"data": (4, 5)}),
+        ({"indices": (0,), "axis": 0}, {"data": (4, 3)}),
         ({"indices": (), "sections": 3, "axis": -1}, {"data": (4, 5)}),
         ({"indices": (0, 1), "axis": 1, "squeeze_axis": True}, {"data": (4, 2, 3)}),
     )
 
     def count(self) -> int:
         return self.sections or len(self.indices)
+
+    def output_names(self) -> tuple[str, ...]:
+        return super().output_names() if self.count() > 1 else ("output",)
 
     def bounds(self, size: int) -> Bounds:
         if self.sections:

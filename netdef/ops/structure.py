@@ -107,7 +107,7 @@ class Concat(Variadic):
 
     dim = Int(1, "the axis along which the inputs follow each other; negative counts from the end")
 
-    names: ClassVar[tuple[str, ...]] = ("Concat", "concat")
+    names: ClassVar[tuple[str, ...]] = ("Concat", "concat", "_sparse_concat")
     outputs = ("output", "sizes")
     work = 0
     onnx: ClassVar[tuple[As, ...]] = (

@@ -134,7 +134,7 @@ class Pad(Op):
 
     mode = Enum("constant", "edge", "reflect", help="what the border holds")
     pad_width = Dims(help="two numbers for each axis: elements before and after", min=0)
-    constant_value = Float(0.0, "what a constant border holds")
+    constant_value = Float(0.0, "what a constant border holds", infinite=True)
 
     names = ("Pad", "pad")
     work = 0

@@ -33,10 +33,11 @@ def test_what_is_nearly_equal(a, b, equal_nan, expected, kernels):
 
 
 def test_numbers_like_integers(kernels):
-    """In whole numbers each one is cut off, not the start and the step."""
-    run = kernels(find("_contrib_arange_like")(start=1.5, step=0.5), {"data": (4,)}, "int32")
+    """In whole numbers start and step lose their fractions first, as in MXNet, also a step of 0.5."""
+    for start, step, expected in ((1.5, 0.5, [1, 1, 1, 1]), (-2.5, 1.75, [-2, -1, 0, 1])):
+        run = kernels(find("_contrib_arange_like")(start=start, step=step), {"data": (4,)}, "int32")
 
-    np.testing.assert_array_equal(run.forward()["output"], [1, 2, 2, 3])
+        np.testing.assert_array_equal(run.forward()["output"], expected)
 
 
 def test_a_transform_and_back(kernels):

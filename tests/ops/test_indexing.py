@@ -7,7 +7,7 @@ import pytest
 
 from netdef.ops import find
 from netdef.ops.base import kernel_arguments
-from netdef.ops.shapes import ShapeError, Types
+from netdef.ops.shapes import ShapeError, Shapes, Types
 
 #: operator, attributes, shapes of its data, the name of its indices
 INDEXED = [
@@ -188,6 +188,29 @@ def test_lengths_outside_the_sequence(length, last, masked, kernels):
         np.testing.assert_array_equal(run.forward()["output"], expected)
 
 
+@pytest.mark.parametrize("condition", [(4, 1), (4, 3, 1), (2, 3)])
+def test_a_condition_is_checked_when_it_is_bound(condition):
+    """Inference lets its shape pass, as MXNet's does; the check before the first run says what would fit."""
+    op, facts = find("where")(), Shapes(dict.fromkeys(("condition", "x", "y", "output")))
+    facts.merge("condition", condition)
+    facts.merge("x", (4, 3))
+
+    op.shape(facts)
+
+    assert facts["output"] == (4, 3)
+    with pytest.raises(ShapeError, match="give its shape, or one number for each row"):
+        op.check(facts)
+
+
+def test_where_infers_both_ways():
+    """A condition of as many axes says what is not known of x, and the other way round."""
+    op, facts = find("where")(), Shapes({"condition": (4, None), "x": (None, 3), "y": None, "output": None})
+
+    op.shape(facts)
+
+    assert {facts[name] for name in ("condition", "x", "y", "output")} == {(4, 3)}
+
+
 #: operator, attributes, shapes, words of the message
 REFUSED = [
     ("take", {"axis": 2}, {"a": (4, 3), "indices": (2,)}, "axis 2 is out of range"),
@@ -196,13 +219,13 @@ REFUSED = [
     ("pick", {}, {"data": (4, 3), "index": (4, 2)}, "index is 4x2"),
     ("batch_take", {}, {"a": (4,)}, "a batch of rows is needed"),
     ("where", {}, {"condition": (3,), "x": (4, 3)}, "one number for each row"),
-    ("where", {}, {"condition": (4, 1), "x": (4, 3)}, "condition is 4x1, but x is 4x3"),
     ("gather_nd", {}, {"data": (4, 3), "indices": (3, 2)}, "data 4x3 has 2 axes"),
     ("gather_nd", {}, {"data": (4, 3), "indices": (2,)}, "one row for each axis"),
     ("scatter_nd", {"shape": (4, 3)}, {"data": (2, 2), "indices": (1, 2)}, "output is 4x3 and indices 1x2"),
     ("_ravel_multi_index", {"shape": (4, 3)}, {"data": (3, 2)}, "a row for each axis of (4, 3)"),
     ("_ravel_multi_index", {"shape": ()}, {"data": (3, 2)}, "a shape without axes"),
-    ("_unravel_index", {"shape": (4, 3)}, {"data": (3, 2)}, "a vector is needed"),
+    ("_unravel_index", {"shape": (4, 3)}, {"data": (3,), "output": (3, 3)}, "output is 3x3, but data is 3"),
+    ("_unravel_index", {"shape": ()}, {"data": (3,)}, "a shape without axes"),
     (
         "_contrib_index_copy",
         {},

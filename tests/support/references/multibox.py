@@ -20,13 +20,13 @@ exempt(
     "MultiBoxPrior",
     more=[
         ({"sizes": (0.5, 0.7), "ratios": (4, 1)}, {"data": (1, 1, 3, 2)}),
-        ({"sizes": (), "ratios": (1, 2)}, {"data": (1, 1, 2, 2)}),
+        ({"sizes": (1,), "ratios": (1, 2)}, {"data": (1, 1, 2, 2)}),
     ],
 )
 def prior(op, x, heads):
     height, width = x["data"].shape[2:]
     kinds = [(size, op.ratios[0]) for size in op.sizes]
-    kinds += [((op.sizes or (1,))[0], ratio) for ratio in op.ratios[1:]]
+    kinds += [(op.sizes[0], ratio) for ratio in op.ratios[1:]]
     rows = []
     for i, j in np.ndindex(height, width):
         y = (i + op.offsets[0]) * (op.steps[0] if op.steps[0] > 0 else 1 / height)

@@ -5,18 +5,19 @@ import numpy as np
 from references import reference
 
 
-def parts(op, lengths, x, heads):
+def parts(op, lengths, x, heads, lone="output0"):
     """The parts of these lengths one after the other, and the gradient put together again."""
     data = np.moveaxis(x["data"], op.axis, 0)
     pieces, gradient, start = {}, [], 0
     for number, length in enumerate(lengths):
+        name = f"output{number}" if len(lengths) > 1 else lone
         piece = np.array([data[start + i] for i in range(length)]).reshape(length, *data.shape[1:])
-        head = heads[f"doutput{number}"]
+        head = heads[f"d{name}"]
         if op.squeeze_axis:
-            pieces[f"output{number}"] = piece[0]
+            pieces[name] = piece[0]
             gradient.append(head)
         else:
-            pieces[f"output{number}"] = np.moveaxis(piece, 0, op.axis)
+            pieces[name] = np.moveaxis(piece, 0, op.axis)
             gradient.extend(np.moveaxis(head, op.axis, 0))
         start += length
     return {**pieces, "ddata": np.moveaxis(np.array(gradient), 0, op.axis)}
@@ -43,4 +44,4 @@ def split_v2(op, x, heads):
     else:
         ends = [*op.indices[1:], size]
         lengths = [end - start for start, end in zip(op.indices, ends)]
-    return parts(op, lengths, x, heads)
+    return parts(op, lengths, x, heads, lone="output")
