@@ -135,9 +135,7 @@ def test_the_middle_of_an_image(kernels):
 )
 def test_numbers_that_a_type_lacks_room_for(dtype, scalar, expected, kernels):
     """Whole numbers are stored as C does on MXNet's processors: without fraction, wrapped around."""
-    run = kernels(
-        find("_slice_assign_scalar")(begin=(1,), end=(2,), scalar=scalar), {"data": (3,)}, dtype
-    )
+    run = kernels(find("_slice_assign_scalar")(begin=(1,), end=(2,), scalar=scalar), {"data": (3,)}, dtype)
     run.set("data", [1, 2, 3])
 
     np.testing.assert_array_equal(run.forward()["output"], np.array([1, expected, 3], dtype))
