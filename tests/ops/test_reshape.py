@@ -162,7 +162,7 @@ def test_axes_of_one_element():
 
 @pytest.mark.parametrize("name", ["Reshape", "reshape_like", "expand_dims", "squeeze", "Flatten"])
 def test_the_output_is_the_memory_of_the_data(name, kernels):
-    """No kernel runs in a plan; one that has to copy keeps the order of the elements, whatever the strides."""
+    """No kernel runs in a plan; one that has to copy keeps the order of the elements for any strides."""
     attributes = {"Reshape": {"shape": (-1,)}, "expand_dims": {"axis": 1}}.get(name, {})
     first = "lhs" if name == "reshape_like" else "data"
     shapes = {first: (4, 1, 3), **({"rhs": (6, 2)} if first == "lhs" else {})}
