@@ -42,6 +42,7 @@ _PUBLIC = {
     "viz": ("netdef.mx.visualization", ""),
     "FeedForward": ("netdef.mx.model", "FeedForward"),
     "Monitor": ("netdef.mx.monitor", "Monitor"),
+    "rnn": ("netdef.mx.rnn", ""),
     "Symbol": ("netdef.mx.symbol", "Symbol"),
     "NDArray": ("netdef.mx.ndarray", "NDArray"),
     "Executor": ("netdef.mx.executor", "Executor"),
