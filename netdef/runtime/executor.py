@@ -14,10 +14,9 @@ from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Failure, infer_shapes, infer_types, node_shapes, node_types, unfit
 from netdef.passes.trail import explain
 from netdef.runtime.context import Context
-from netdef.runtime.kernels import quiet
+from netdef.runtime.kernels import Call, run
 from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor, make_plan
 
-Call = tuple[Callable[..., Any], Sequence[Any]]
 #: a node, and the arrays that its kernel wrote by the operator's names
 Watched = tuple[Node, dict[str, Any]]
 
@@ -104,7 +103,7 @@ class Executor:
         self.copy_in(inputs)
         bound = self.bound(train)
         self._ready_for_backward = False
-        self._run(bound.forward)
+        run(self.xp, bound.forward)
         self._last, self._ready_for_backward = bound, train
         return bound.outputs
 
@@ -117,7 +116,7 @@ class Executor:
         """
         bound = self._begin_backward(head_gradients)
         if bound is not None:
-            self._run(bound.backward)
+            run(self.xp, bound.backward)
 
     def copy_in(self, inputs: Mapping[str, Any]) -> None:
         """Copy arrays into the arguments of these names; raises `TypeError` or `ValueError`, before any."""
@@ -134,7 +133,7 @@ class Executor:
         bound = self.bound(train)
         if not 0 <= step < max(len(bound.forward), 1):
             raise MXNetError(f"there is no step {step}; the forward pass has {len(bound.forward)}")
-        self._run(bound.forward[step : step + 1])
+        run(self.xp, bound.forward[step : step + 1])
         left = max(len(bound.forward) - step - 1, 0)
         if not left:
             self._last, self._ready_for_backward = bound, train
@@ -175,7 +174,7 @@ class Executor:
         for number, call in enumerate(bound.forward):
             while views and views[0][0] <= number:
                 yield views.pop(0)[1]
-            self._run([call])
+            run(self.xp, [call])
             yield _named(bound.plan.steps[number], call)
         yield from (watched for _, watched in views)
         self._last, self._ready_for_backward = bound, train
@@ -187,11 +186,11 @@ class Executor:
             return
         first = len(bound.plan.cleared)
         last = first + len(bound.plan.steps) - bound.plan.boundary
-        self._run(bound.backward[:first])
+        run(self.xp, bound.backward[:first])
         for step, call in zip(bound.plan.steps[bound.plan.boundary :], bound.backward[first:last]):
-            self._run([call])
+            run(self.xp, [call])
             yield _named(step, call)
-        self._run(bound.backward[last:])
+        run(self.xp, bound.backward[last:])
 
     @property
     def outputs(self) -> list[Any]:
@@ -214,11 +213,6 @@ class Executor:
         )
         requests = {node: self.requests[node.name] for node in wanted}
         return make_plan(joint, self._shapes, self._dtypes, requests, train, self.repeatable)
-
-    def _run(self, calls: Sequence[Call]) -> None:
-        with quiet(self.xp):
-            for kernel, arguments in calls:
-                kernel(*arguments)
 
     # -- binding --
 

@@ -9,7 +9,7 @@ from netdef.diag import MXNetError
 from netdef.ops.base import Op, kernel_arguments
 from netdef.ops.shapes import ShapeError, Shapes, Types, complete, show
 from netdef.runtime.context import Context
-from netdef.runtime.kernels import quiet
+from netdef.runtime.kernels import run
 
 
 def invoke(
@@ -105,5 +105,4 @@ def _run(op: Op, xp: Any, arrays: dict[str, Any], shapes: Shapes, dtype: str, ra
     for name, space in op.workspaces(shapes, False).items():
         arrays[name] = xp.empty(space.shape, space.dtype_for(dtype))
     injected = {"xp": xp, "train": False, "random": random}
-    with quiet(xp):
-        op.forward(*kernel_arguments(op, op.forward, arrays, injected))
+    run(xp, [(op.forward, kernel_arguments(op, op.forward, arrays, injected))])

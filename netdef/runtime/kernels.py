@@ -1,15 +1,26 @@
-"""What holds while kernels run."""
+"""How kernels run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+from netdef.diag import MXNetError
 
-def quiet(xp: Any) -> Any:
-    """A context without warnings: infinity and NaN are results.
+#: a kernel with its arguments
+Call = tuple[Callable[..., Any], Sequence[Any]]
 
-    One around all kernels of a pass costs a microsecond; in the kernels there would be hundreds.  CuPy has
-    none because it does not warn.
+
+def run(xp: Any, calls: Sequence[Call]) -> None:
+    """Call kernels; infinity and NaN are results, of which none is warned about.
+
+    One guard around all of them costs a microsecond; in the kernels there would be hundreds.  CuPy has none
+    because it does not warn.  Raises `MXNetError` for a matrix that cannot be factored or inverted.
     """
-    return xp.errstate(all="ignore") if hasattr(xp, "errstate") else nullcontext()
+    try:
+        with xp.errstate(all="ignore") if hasattr(xp, "errstate") else nullcontext():
+            for kernel, arguments in calls:
+                kernel(*arguments)
+    except xp.linalg.LinAlgError as error:
+        raise MXNetError(f"linear algebra: {error}") from None

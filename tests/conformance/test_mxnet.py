@@ -18,6 +18,7 @@ SECTIONS = ("ops", "symbol", "executor", "formats", "training")
 #: recorded behaviour that is not netdef's, and why
 DIFFERENT = {
     "sym_082": "MXNet adds up the known sizes of Concat's inputs as if the unknown one were 0",
+    "exe_057": "MXNet's kernel for FullyConnected gives a bias no gradient where its weight wants none",
     "sym_103": "MXNet refuses infer_type() for some operators and gives None for others; here always None",
 }
 

@@ -9,11 +9,6 @@ import pytest
 import netdef as mx
 
 ROOT = Path(__file__).parents[3] / "shared"
-#: files that use what is still to come
-LATER = {
-    **dict.fromkeys(("alexnet", "squeezenet1.0", "vgg11"), "Dropout's axes"),
-    **dict.fromkeys(("det1", "det2", "det3"), "LeakyReLU's prelu"),
-}
 
 
 def listed():
@@ -32,8 +27,6 @@ def listed():
 @pytest.mark.parametrize(("file", "golden"), listed())
 def test_a_real_file_is_read_and_has_mxnets_shapes(file, golden):
     """The text is stable once it is in the newest layout, and every recorded shape is inferred."""
-    if reason := LATER.get(Path(file).name.removesuffix("-symbol.json")):
-        pytest.skip(f"still to come: {reason}")
     symbol = mx.sym.load(str(ROOT / file))
     text = symbol.tojson()
 

@@ -247,7 +247,8 @@ def test_shapes_backwards():
     known = inferred(op, data=(None, 3, None, None), output=(4, None, 5, 6))
     assert known["data"] == (4, 3, 7, None)
     assert known["output"] == (4, 8, 5, 6)
-    assert inferred(op)["bias"] == (8,)
+    assert inferred(op)["bias"] is None, "MXNet says nothing before the data are known"
+    assert inferred(op, data=(None, None, None, None))["bias"] == (8,)
     assert inferred(op, data=(4, None, 9, 9))["weight"] == (8, None, 3, 3)
 
 

@@ -20,7 +20,7 @@ def test_inputs_by_their_kind():
     for count in (1, 2):
         op = UpSampling(scale=2, sample_type="bilinear", num_args=count)
         assert op.input_names() == ("data", "weight")
-    assert UpSampling.initial == {"weight": '["bilinear", {}]'}
+    assert UpSampling.initial["weight"] == '["bilinear", {}]'
 
 
 @pytest.mark.parametrize(("scale", "kernel"), [(1, 1), (2, 4), (3, 5), (4, 8), (5, 9)])

@@ -3,7 +3,7 @@
 from references import exempt
 
 exempt(
-    "an_operator_is_documented_and_has_examples",
+    "operators_are_documented_and_have_examples",
     "tests/mx/test_custom.py registers operators of its own",
     "Custom",
 )
