@@ -17,7 +17,7 @@ from netdef.mx.callback import BatchEndParam
 from netdef.mx.checkpoint import Params, read_params, write_params
 from netdef.mx.initializer import Uniform
 from netdef.mx.io import DataBatch, DataDesc, DataIter
-from netdef.mx.module.checks import require
+from netdef.mx.module.checks import check_iterator, require
 from netdef.mx.ndarray import NDArray, array
 
 #: what parameters start with unless the caller says otherwise
@@ -113,7 +113,7 @@ class BaseModule:
         raise self._missing("init_optimizer")
 
     def get_params(self) -> tuple[Params, Params]:
-        """Copies of the parameters and of the auxiliary states, by name."""
+        """Copies of the parameters and of the auxiliary states by name, in the memory of the CPU."""
         raise self._missing("get_params")
 
     def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
@@ -226,6 +226,9 @@ class BaseModule:
         epoch, the symbol, the parameters and the auxiliary states after epochs.
         """
         require(num_epoch is not None, "please specify number of epochs: num_epoch")
+        check_iterator(train_data, "train_data")
+        if eval_data is not None:
+            check_iterator(eval_data, "eval_data")
         self.bind(
             train_data.provide_data, train_data.provide_label, for_training=True, force_rebind=force_rebind
         )
@@ -350,6 +353,7 @@ class BaseModule:
         self, data: Any, count: int | None, reset: bool, sparse_row_id_fn: Any
     ) -> Iterator[tuple[int, Any]]:
         """Number and batch, of the first `count` batches or of all, each prepared for."""
+        check_iterator(data, "eval_data")
         if reset:
             data.reset()
         for number, batch in enumerate(islice(data, count)):

@@ -44,6 +44,7 @@ class Binding:
 
     Parameters, their gradients and the auxiliary states are kept when the shapes of the inputs change, and
     are those of `shared`, another module's binding, where that is given; they are always updated in place.
+    Outputs hold until the next pass of any of these executors, which share the rest of their memory.
     """
 
     def __init__(
@@ -51,15 +52,20 @@ class Binding:
         symbol: Symbol,
         context: Context,
         params: Sequence[str],
+        targets: Sequence[str],
         requests: Mapping[str, str],
         shared: Binding | None = None,
     ) -> None:
         self.symbol, self.context, self.requests = symbol, context, dict(requests)
         self._arguments, self._names = set(symbol.list_arguments()), params
+        #: the labels that the symbol has, and those of them that the last batch did not
+        self._targets, self._lacking = targets, list(targets)
         self.params: dict[str, NDArray] = {}
         self.gradients: dict[str, NDArray] = {}
         self.auxiliary: dict[str, NDArray] = {}
         self._executor: Executor | None = None
+        #: the executor of `shared`, whose memory for values in between serves this one, too
+        self._sharing = None if shared is None else shared._executor
         self.data: list[DataDesc] = []
         #: None where there are no labels now
         self.label: list[DataDesc] | None = None
@@ -96,7 +102,14 @@ class Binding:
             args = {**executor.arg_dict, **_kept(self.params, executor.arg_dict)}
             gradients |= _kept(self.gradients, gradients)
             states = {**executor.aux_dict, **_kept(self.auxiliary, executor.aux_dict)}
-            executor = self.symbol.bind(self.context, args, gradients, self.requests, states)
+            executor = self.symbol.bind(
+                self.context,
+                args,
+                gradients,
+                self.requests,
+                states,
+                shared_exec=self._executor or self._sharing,
+            )
         self.params = {name: executor.arg_dict[name] for name in self._names}
         self.gradients = {name: gradients[name] for name in self._names if name in gradients}
         self.auxiliary = dict(executor.aux_dict)
@@ -109,11 +122,8 @@ class Binding:
 
     def forward(self, data: Sequence[NDArray], label: Sequence[NDArray], train: bool) -> None:
         """Compute the outputs of a batch, which need not have the shapes of the last one."""
-        used = [each.name for each in self.labels if each.name in self._arguments]
-        if not used:
+        if not self.labels:
             label = ()
-        elif train and not label:
-            raise MXNetError(f"the batch has no label, but training needs {', '.join(used)}")
         try:
             shapes = tuple(array.shape for array in data), tuple(array.shape for array in label)
         except (AttributeError, TypeError):
@@ -126,10 +136,21 @@ class Binding:
         inputs |= {
             each.name: array for each, array in zip(self.labels, label) if each.name in self._arguments
         }
+        self._lacking = [name for name in self._targets if name not in inputs]
         self.executor.forward(train, **inputs)
 
+    def backward(self, out_grads: Any) -> None:
+        """Compute the gradients; raises `MXNetError` where the batch lacked labels that they depend on."""
+        if self._lacking:
+            told = ", ".join(each.name for each in self.labels) or "none"
+            raise MXNetError(
+                f"the batch has no label {', '.join(self._lacking)}, on which gradients depend; label_shapes "
+                f"and batches must have it (the module was bound with labels: {told})"
+            )
+        self.executor.backward(out_grads)
+
     def _follow(self, data: Shapes, label: Shapes) -> None:
-        """Bind for the shapes of a batch that is not like the last one."""
+        """Bind for a batch whose shapes are not those of the last one."""
         for kind, bound, given in (("data", self.data, data), ("label", self.labels, label)):
             if len(bound) != len(given) and (given or kind == "data"):
                 told = f"the batch has {len(given)} {kind} arrays; the module is bound for {len(bound)}"

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from netdef.diag import MXNetError, did_you_mean
 from netdef.graph.symbol import Symbol
 from netdef.mx.io import DataDesc
@@ -24,6 +26,13 @@ def require(condition: bool, message: str) -> None:
     """Raise `ModuleError` unless the condition holds."""
     if not condition:
         raise ModuleError(message)
+
+
+def names_of(given: Sequence[str] | None, kind: str) -> list[str]:
+    """The names of an argument `<kind>_names`, of which there may be none."""
+    if isinstance(given, str):
+        raise ValueError(f"{kind}_names is the text {given!r}; give a list of names")
+    return list(given or ())
 
 
 def check_input_names(symbol: Symbol, names: Sequence[str], kind: str, refuse: bool) -> None:
@@ -59,6 +68,9 @@ def describe(shapes: Any, kind: str) -> list[DataDesc]:
         if not fits or not isinstance(each[1], (tuple, list)):
             raise ValueError(f"{kind}_shapes holds {each!r}; give (name, shape) pairs or DataDescs")
         found.append(DataDesc(each[0], tuple(each[1]), *each[2:]))
+    for each in found:
+        if not all(isinstance(size, (int, np.integer)) and size > 0 for size in each.shape):
+            raise ValueError(f"the shape of {each.name} is {each.shape}; its sizes must be positive ints")
     return found
 
 
@@ -71,6 +83,13 @@ def match_names(names: Sequence[str], given: Sequence[DataDesc], kind: str, refu
     if refuse:
         raise ValueError(told)
     warnings.warn(told, stacklevel=4)
+
+
+def check_iterator(data: Any, what: str) -> None:
+    """Raise `TypeError` for what is no data iterator."""
+    if not hasattr(data, "provide_data") or not hasattr(data, "reset"):
+        hint = "mx.io.NDArrayIter makes one of arrays"
+        raise TypeError(f"{what} must be a DataIter, not {type(data).__name__}; {hint}")
 
 
 def batch_size(data: Sequence[DataDesc]) -> int:

@@ -20,6 +20,7 @@ from netdef.mx.module.checks import (
     check_kvstore,
     describe,
     match_names,
+    names_of,
     one_device,
     require,
 )
@@ -59,8 +60,10 @@ class Module(BaseModule):
             raise TypeError(f"symbol must be a Symbol, not {type(symbol).__name__}")
         self._context = one_device(context, work_load_list)
         self._symbol = symbol
-        self._data_names, self._label_names = list(data_names or ()), list(label_names or ())
-        self._state_names, self._fixed_names = list(state_names or ()), list(fixed_param_names or ())
+        self._data_names = names_of(data_names, "data")
+        self._label_names = names_of(label_names, "label")
+        self._state_names = names_of(state_names, "state")
+        self._fixed_names = names_of(fixed_param_names, "fixed_param")
         check_input_names(symbol, self._data_names, "data", True)
         check_input_names(symbol, self._label_names, "label", False)
         check_input_names(symbol, self._state_names, "state", True)
@@ -176,7 +179,8 @@ class Module(BaseModule):
         requests = gradient_requests(self._symbol, grad_req, self._param_names, inputs, self._fixed_names)
         if not for_training:
             requests = dict.fromkeys(requests, "null")
-        binding = Binding(self._symbol, self._context, self._param_names, requests, shared)
+        targets = self._used(self._label_names)
+        binding = Binding(self._symbol, self._context, self._param_names, targets, requests, shared)
         binding.bind(data, label)
         self._binding = binding
         self.binded, self.for_training, self.inputs_need_grad = True, for_training, inputs_need_grad
@@ -256,7 +260,7 @@ class Module(BaseModule):
         self._require_params()
         binding = self._now()
         arguments, states = (
-            {name: array.copy() for name, array in held.items()}
+            {name: NDArray(array.asnumpy()) for name, array in held.items()}
             for held in (binding.params, binding.auxiliary)
         )
         return arguments, states
@@ -322,17 +326,20 @@ class Module(BaseModule):
     def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
         """Compute the outputs of a batch, whose shapes may differ from those before.
 
-        `is_train` is `for_training` unless given.  Raises `MXNetError` where the batch has not the arrays
-        that the module is bound for, or where parameters would need other shapes.
+        A batch has `data` and, unless there are no labels, `label`, as a `DataBatch` has.  `is_train` is
+        `for_training` unless given.  Raises `MXNetError` where the batch has not the arrays that the module
+        is bound for, or where parameters would need other shapes.
         """
         self._require_params()
         train = self.for_training if is_train is None else bool(is_train)
-        self._now().forward(data_batch.data, data_batch.label or (), train)
+        if not hasattr(data_batch, "data"):
+            raise TypeError(f"a batch must be like mx.io.DataBatch, not {type(data_batch).__name__}")
+        self._now().forward(data_batch.data, getattr(data_batch, "label", None) or (), train)
 
     def backward(self, out_grads: Any = None) -> None:
         self._require_params()
         require(self.for_training, "re-bind with for_training=True to run backward")
-        self._now().executor.backward(out_grads)
+        self._now().backward(out_grads)
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         self._require_params()

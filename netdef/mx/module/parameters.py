@@ -9,7 +9,7 @@ from typing import Any
 from netdef.diag import MXNetError
 from netdef.mx import optimizer as opt
 from netdef.mx.initializer import InitDesc
-from netdef.mx.ndarray import NDArray
+from netdef.mx.ndarray import NDArray, array
 
 Given = Mapping[str, NDArray] | None
 Attributes = Mapping[str, Mapping[str, str]]
@@ -27,10 +27,21 @@ def fill(
         if given is not None and name in given:
             _copy(name, given[name], arrays[name])
         elif initializer is not None and (given is None or allow_missing):
-            initializer(InitDesc(name, attributes.get(name)), arrays[name])
+            _initialize(initializer, InitDesc(name, attributes.get(name)), arrays[name])
         elif not allow_missing:
             hint = "give it, or an initializer" if given is None else "give it, or set allow_missing"
             raise RuntimeError(f"{name} is not presented: there is no value for this parameter; {hint}")
+
+
+def _initialize(initializer: Any, name: InitDesc, target: NDArray) -> None:
+    try:
+        initializer(name, target)
+    except ValueError as error:
+        if not name.endswith(("data", "label")):
+            raise
+        kind = "label" if name.endswith("label") else "data"
+        told = f"{name} counts as a parameter, since it is no input: is {kind}_names of the module right?"
+        raise ValueError(f"{told} {error}") from None
 
 
 def _copy(name: str, value: Any, target: NDArray) -> None:
@@ -38,6 +49,8 @@ def _copy(name: str, value: Any, target: NDArray) -> None:
     if shape != target.shape:
         told = type(value).__name__ if shape is None else f"of shape {shape}"
         raise MXNetError(f"the parameter {name} has shape {target.shape}; the value given is {told}")
+    if isinstance(value, NDArray) and value.context != target.context:
+        value = array(value.asnumpy(), target.context, target.dtype)
     target[:] = value
 
 

@@ -12,7 +12,7 @@ from netdef.diag import MXNetError
 from netdef.mx.checkpoint import Params
 from netdef.mx.io import DataDesc
 from netdef.mx.module.base import DEFAULT_INITIALIZER, BaseModule
-from netdef.mx.module.checks import describe, match_names, require
+from netdef.mx.module.checks import describe, match_names, names_of, require
 from netdef.mx.ndarray import NDArray, array
 
 OutputShapes = list[tuple[str, tuple[int, ...]]]
@@ -33,7 +33,7 @@ class PythonModule(BaseModule):
         logger: Any = logging,
     ) -> None:
         super().__init__(logger)
-        self._data_names, self._label_names = list(data_names), list(label_names or ())
+        self._data_names, self._label_names = names_of(data_names, "data"), names_of(label_names, "label")
         self._output_names = list(output_names)
         self._data_shapes: list[DataDesc] = []
         self._label_shapes: list[DataDesc] | None = None
