@@ -8,6 +8,7 @@ from netdef.cli import options
 from netdef.cli.threads import hold_blas_to_one_thread
 from netdef.diag import Error, Findings
 from netdef.passes.pipeline import load_net
+from netdef.train.objective import without_value
 
 
 @click.command("check-grad")
@@ -43,6 +44,9 @@ def check_grad(
     assert loaded is not None, "a file that cannot be read has findings"
     if not loaded.net.losses:
         raise Error(f"{file} has no loss in the {phase} phase, so there is no gradient; add a loss layer")
+    if valueless := without_value(loaded.net):
+        told = f"{file}: {', '.join(valueless)} makes its own gradient and has no value to measure it by"
+        raise Error(f"{told}; use a loss that has one, such as SoftmaxWithLoss")
     hold_blas_to_one_thread()
     from netdef.cli.tables import new_table, print_table
     from netdef.train.check_grad import check_gradients

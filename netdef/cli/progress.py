@@ -36,11 +36,8 @@ def told(event: Event) -> str:
             f"{event.max_iter:,} iterations{goes_on}, seed {event.seed}; kept in {event.folder}"
         )
     if isinstance(event, Stepped):
-        return (
-            f"iteration {event.iteration}: loss {event.loss:.6g}, rate {event.rate:.4g}"
-            if event.display
-            else ""
-        )
+        loss = "" if event.loss is None else f"loss {event.loss:.6g}, "
+        return f"iteration {event.iteration}: {loss}rate {event.rate:.4g}" if event.display else ""
     if isinstance(event, Tested):
         scores = ", ".join(f"{name} {value:.4f}" for name, value in event.outputs.items())
         net = f" net {event.net}" if event.net else ""
@@ -78,7 +75,7 @@ class Bar(Listener):
         self._progress = Progress(
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}"),
+            TextColumn("{task.fields[loss]}"),
             TextColumn("rate {task.fields[rate]:.2e}"),
             TextColumn("{task.fields[speed]:.0f} it/s"),
             TextColumn("ETA"),
@@ -101,7 +98,7 @@ class Bar(Listener):
             if self._task is None:
                 self._first = event.iteration
                 self._task = self._progress.add_task(
-                    "train", total=event.max_iter, loss=0.0, rate=0.0, speed=0.0
+                    "train", total=event.max_iter, loss="", rate=0.0, speed=0.0
                 )
                 self._progress.start()
             elif event.seconds - self._shown < _INTERVAL and done < event.max_iter:
@@ -111,7 +108,7 @@ class Bar(Listener):
             self._progress.update(
                 self._task,
                 completed=done,
-                loss=event.loss,
+                loss="" if event.loss is None else f"loss {event.loss:.4f}",
                 rate=event.rate,
                 speed=speed,
             )

@@ -101,13 +101,16 @@ def given(message: Message) -> dict[str, Any]:
         if isinstance(value, Message):
             if inner := given(value):
                 data[name] = inner
-        elif value != field.default and value is not None:
-            data[name] = (
-                [given(item) if isinstance(item, Message) else item for item in value]
-                if field.repeated
-                else value
-            )
+        elif value != field.default and (value is not None or field.nullable):
+            data[name] = _plain(value)
     return data
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as a file would have it: lists for tuples, mappings for messages."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return given(value) if isinstance(value, Message) else value
 
 
 def _yaml(data: Any) -> str:

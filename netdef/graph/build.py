@@ -38,11 +38,15 @@ class BuiltLayer(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A top that is part of the objective; `head` is its number among the symbol's heads."""
+    """A top that is part of the objective; `head` is its number among the symbol's heads.
+
+    One that has no value makes its own gradient (MXNet's SoftmaxOutput); what it holds is no loss.
+    """
 
     blob: str
     head: int
     weight: float
+    has_value: bool = True
 
 
 class Net(NamedTuple):
@@ -97,9 +101,9 @@ class LayerBuilder:
             return Entry(node, 0)
         return self.op("Reinterpret", Entry(node, 0), suffix=f"_{role}")[0]
 
-    def state(self, role: str) -> Entry:
+    def state(self, role: str, filler: FillerParameter | None = None) -> Entry:
         node, _, owner = self._parameter(role)
-        self.params.append(Param(node, role, None, None, 0.0, owner))
+        self.params.append(Param(node, role, filler, None, 0.0, owner))
         return Entry(node, 0)
 
     def _parameter(self, role: str) -> tuple[Node, ParamSpec, bool]:
@@ -212,11 +216,13 @@ class NetBuilder:
                     blobs[blob] = entry
         ordered = tuple(self._with_multipliers(built[number]) for number in sorted(built))
         weighted = list(_weighted(ordered))
-        parts = {entry for _, entry, _ in weighted}
+        parts = {loss.entry for loss in weighted}
         outputs = tuple(blob for blob, entry in blobs.items() if entry not in readers or entry in parts)
         heads = [blobs[blob] for blob in outputs]
-        heads += dict.fromkeys(entry for _, entry, _ in weighted if entry not in heads)
-        losses = tuple(Loss(blob, heads.index(entry), weight) for blob, entry, weight in weighted)
+        heads += dict.fromkeys(loss.entry for loss in weighted if loss.entry not in heads)
+        losses = tuple(
+            Loss(loss.blob, heads.index(loss.entry), loss.weight, loss.has_value) for loss in weighted
+        )
         return Net(name, self.phase, Symbol(heads), ordered, blobs, self.inputs, outputs, losses)
 
     def _stopped(self, layer: Layer, bottoms: list[Entry]) -> list[Entry]:
@@ -239,14 +245,27 @@ class NetBuilder:
             first.setdefault(layer.name, layer)
 
 
-def _weighted(layers: Iterable[BuiltLayer]) -> Iterator[tuple[str, Entry, float]]:
-    """The tops of the objective with their weights: those of losses count 1 unless `loss_weight` is given."""
+class _Weighted(NamedTuple):
+    """A top that is part of the objective, before its number among the heads is known."""
+
+    blob: str
+    entry: Entry
+    weight: float
+    has_value: bool
+
+
+def _weighted(layers: Iterable[BuiltLayer]) -> Iterator[_Weighted]:
+    """The tops of the objective with their weights: those of losses count 1 unless `loss_weight` is given.
+
+    A loss that makes its own gradient heeds no weight.
+    """
     for built in layers:
         default = (1.0,) if built.layer.is_loss else ()
-        weights = built.layer.loss_weight or default
+        own = built.layer.own_gradient
+        weights = default if own else built.layer.loss_weight or default
         for blob, entry, weight in zip(built.layer.top, built.tops, weights):
             if weight:
-                yield blob, entry, weight
+                yield _Weighted(blob, entry, weight, not own)
 
 
 def build(

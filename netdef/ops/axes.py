@@ -14,6 +14,8 @@ KEEPDIMS_HELP = "keep the reduced axes, with size 1"
 class Axis(Int):
     """An axis, or `None` for all axes as one; unlike other fields it may be None whatever its default is."""
 
+    nullable = True
+
     def parse_one(self, value: Any) -> Any:
         return None if value is None else super().parse_one(value)
 

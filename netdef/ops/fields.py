@@ -41,6 +41,8 @@ class Field:
     """
 
     kind = "value"
+    #: whether `None` is a value of its own, and not what stands for a field that is unset
+    nullable = False
     name = ""
     #: where an instance holds the value: the name, with `_` behind it where the class needs the name itself
     attribute = ""

@@ -12,8 +12,8 @@ from netdef.graph.node import Entry, Node, topological
 from netdef.ops.base import Op
 from netdef.ops.shapes import Shape, ShapeError, complete, prod, show
 from netdef.passes import codes
-from netdef.passes.infer import Failure, Known, infer_shapes, node_shapes, unfit
-from netdef.passes.trail import trail
+from netdef.passes.infer import Failure, Known, infer_shapes, infer_types, node_shapes, unfit
+from netdef.passes.trail import show_fact, trail
 from netdef.spec.layers.base import Layer
 
 #: Caffe's limit on the elements of a blob
@@ -38,6 +38,8 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
     failures += unfit(topological(heads), known)
     for failure in failures:
         report(failure, known, findings)
+    if not failures:
+        check_types(net, heads, findings)
     check_layers(
         net, known, {failure.node.origin.name for failure in failures if failure.node.origin}, findings
     )
@@ -50,6 +52,18 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
                 hint = f"give it in {layer.name}, or with --input {blob}=..."
                 findings.add(codes.UNKNOWN_SHAPE, layer.span("name"), told, hint)
     return known
+
+
+def check_types(net: Net, heads: list[Entry], findings: Findings) -> None:
+    """Report operators that refuse the number types of what they read; all that is fed or learnt is float32."""
+    variables = [node for node in topological(heads) if node.is_variable]
+    known, failures = infer_types(heads, {node.name: "float32" for node in variables})
+    for failure in failures:
+        node, error = failure.node, failure.error
+        hint = error.hint or _inputs(node, known)
+        span = blamed(node.origin, error.attribute)
+        message = f"{node.origin.name}: {_in_blobs(node, error.message)}"
+        findings.add(codes.BY_KIND[error.kind], span, message, hint)
 
 
 def check_layers(net: Net, known: Known, failed: Collection[str], findings: Findings) -> None:
@@ -126,7 +140,9 @@ def report(failure: Failure, known: Known, findings: Findings) -> None:
 def _in_blobs(node: Node, message: str) -> str:
     """An operator's message with the names of its tensors replaced by those of what the node reads."""
     reads = {name: entry for name, entry in zip(node.read_names(), node.inputs) if entry is not None}
-    word = r"\b(" + "|".join(map(re.escape, reads)) + r")\b"
+    # An input may be called `a`, which is a word, too: it is the input where something is said of it.
+    words = [rf"{re.escape(name)}(?= is | has )" if name == "a" else re.escape(name) for name in reads]
+    word = r"\b(" + "|".join(words) + r")\b"
     return re.sub(word, lambda match: _blob(reads[match[0]], node), message) if reads else message
 
 
@@ -145,7 +161,9 @@ def _blob(entry: Entry, reader: Node) -> str:
 
 def _inputs(node: Node, known: Known) -> str:
     """What a node reads, for a failure that names no way out: `it reads data 1x1x8x8 and other 1x1x4x4`."""
-    read = [f"{_blob(entry, node)} {show(known.get(entry))}" for entry in node.inputs if entry is not None]
+    read = [
+        f"{_blob(entry, node)} {show_fact(known.get(entry))}" for entry in node.inputs if entry is not None
+    ]
     return f"it reads {' and '.join(read)}" if read else ""
 
 

@@ -154,7 +154,7 @@ def check_message(
             own.add(code, document.key(here), told, hint)
         elif _is_broken(value, document, here):
             sound = False
-        elif value is None:
+        elif value is None and not field.nullable:
             told = f"{path_text(here, document)} has no value"
             own.add(codes.BAD_VALUE, document.key(here), told, "give one or leave the key out")
         elif isinstance(field, Sub):

@@ -11,22 +11,15 @@ from netdef.diag import Code, Findings, did_you_mean
 from netdef.ops.fields import BadValue, Bool, Name, describe
 from netdef.spec import codes
 from netdef.spec.document import Document, Path
-from netdef.spec.layers import LAYERS
+from netdef.spec.layers import CAFFE_ONLY, LAYERS
 from netdef.spec.layers.base import Builder, Entry, Layer, NetState
+from netdef.spec.layers.operators import block_owners, operator_layer, operator_names, spelled_otherwise
 from netdef.spec.message import Message, Sub, check_message, finish, path_text
 from netdef.spec.solver import SolverSpec
 
 __all__ = ["NetSpec", "NetState", "Opaque"]
 
-#: Caffe's layer types that netdef does not have
-_CAFFE_ONLY = """
-    AbsVal ArgMax BNLL BatchReindex Bias Clip ContrastiveLoss Crop Data Deconvolution DummyData ELU Embed
-    EuclideanLoss Exp Filter HDF5Data HDF5Output HingeLoss Im2col ImageData InfogainLoss LSTM LSTMUnit Log MVN
-    MemoryData MultinomialLogisticLoss PReLU Parameter Power Python RNN Reduction Reshape SPP
-    SigmoidCrossEntropyLoss Silence Slice Split Swish Threshold Tile WindowData
-"""
-
-#: each parameter block and the layer types that have it
+#: each parameter block and Caffe's layer types that have it
 _OWNERS = {
     block: [name for name, layer in LAYERS.items() if block in layer.fields]
     for declared in LAYERS.values()
@@ -88,8 +81,8 @@ def _declaration(
     elif not isinstance(name, str):
         hint = "give the name of a layer type"
         findings.add(codes.BAD_VALUE, place, f"{where}: type: {describe(name)} is no layer type", hint)
-    elif name in LAYERS:
-        return LAYERS[name]
+    elif declaration := LAYERS.get(name) or operator_layer(name):
+        return declaration
     else:
         findings.add(
             codes.UNKNOWN_TYPE, place, f"{where}: there is no layer type {describe(name)}", _type_hint(name)
@@ -101,24 +94,34 @@ def _without_foreign_blocks(
     declaration: type[Layer], data: dict[str, Any], document: Document, path: Path, findings: Findings
 ) -> dict[str, Any]:
     """The entry without the parameter blocks of other layer types, which are reported."""
-    foreign = [key for key in data if key in _OWNERS and key not in declaration.fields]
-    for key in foreign:
-        told = (
-            f"{path_text(path, document)}: {key} is for {' and '.join(_OWNERS[key])}, not for {data['type']}"
-        )
+    foreign = {
+        key: owners
+        for key in data
+        if key not in declaration.fields and (owners := _owners(key)) and data["type"] not in owners
+    }
+    for key, owners in foreign.items():
+        told = f"{path_text(path, document)}: {key} is for {' and '.join(owners)}, not for {data['type']}"
         hint = "remove it, or change the type"
         findings.add(codes.FOREIGN_BLOCK, document.key((*path, key)), told, hint)
     return {key: value for key, value in data.items() if key not in foreign}
+
+
+def _owners(block: Any) -> list[str]:
+    """The layer types that have a parameter block of this name."""
+    return [*_OWNERS.get(block, ()), *block_owners().get(block, ())]
 
 
 def _type_hint(name: str) -> str:
     """What to do about a type that netdef does not have."""
     if name == "Python":
         return "a net is data and cannot name code"
-    if name in _CAFFE_ONLY.split():
+    if name in CAFFE_ONLY:
         fed = ", which feeds nets with ArrayData and IdxData" if name.endswith("Data") else ""
-        return f"Caffe has it, but not this version of netdef{fed}"
-    return did_you_mean(name, LAYERS) or "`netdef layers` lists the layer types"
+        other = spelled_otherwise(name)
+        mxnets = f"; MXNet's operator {name} is written {other}" if other else ""
+        return f"Caffe has it, but not this version of netdef{fed}{mxnets}"
+    near = did_you_mean(name, [*operator_names(), *LAYERS])
+    return near or "`netdef layers` lists the layer types, with --operators those that are MXNet's operators"
 
 
 def _misspelt_blobs(data: dict[str, Any]) -> dict[str, Any]:

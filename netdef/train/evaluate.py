@@ -51,7 +51,9 @@ class Evaluator:
         self._feed = Feed(datasets, train=False, seed=0)
         #: the data layer that needs the most batches to be read once decides how many there are
         self._longest = max(datasets, key=_batches)
-        self._summed = {net.outputs[loss.head] for loss in net.losses if loss.head < len(net.outputs)}
+        self._summed = {
+            net.outputs[loss.head] for loss in net.losses if loss.has_value and loss.head < len(net.outputs)
+        }
         self._growing = _growing(net, shapes)
         self._runners: dict[tuple[int, ...], Runner] = {}
 

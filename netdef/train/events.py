@@ -24,12 +24,13 @@ class Started(NamedTuple):
 class Stepped(NamedTuple):
     """An iteration is done.
 
-    `loss` is the mean of the last `average_loss` iterations, `rate` the one it used.
+    `loss` is the mean of the last `average_loss` iterations, None where no loss of the net has a value (those
+    of MXNet that make their own gradient); `rate` is the one it used.
     """
 
     iteration: int
     max_iter: int
-    loss: float
+    loss: float | None
     rate: float
     #: seconds since the run started or was resumed
     seconds: float

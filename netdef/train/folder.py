@@ -103,9 +103,11 @@ class RunLog(Listener):
             self._say(f"iteration {event.iteration}: started with seed {event.seed}")
         elif isinstance(event, Stepped):
             if event.display:
-                extra = {"loss": event.loss, "rate": event.rate}
+                loss = {} if event.loss is None else {"loss": event.loss}
+                extra = {**loss, "rate": event.rate}
                 self._record(event.iteration, "train", {**event.outputs, **extra}, event.seconds)
-                self._say(f"iteration {event.iteration}: loss {event.loss:.6g}, rate {event.rate:.6g}")
+                told = ", ".join(f"{name} {value:.6g}" for name, value in extra.items())
+                self._say(f"iteration {event.iteration}: {told}")
         elif isinstance(event, Tested):
             self._record(event.iteration, f"test{event.net or ''}", event.outputs, None)
             told = ", ".join(f"{name} {value:.6g}" for name, value in event.outputs.items())

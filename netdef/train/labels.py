@@ -14,6 +14,7 @@ from netdef.diag import Diagnostic, Error, Findings
 from netdef.graph.build import Net
 from netdef.graph.node import Entry
 from netdef.ops.base import Op
+from netdef.ops.loss import Labelled
 from netdef.passes.infer import Known, node_shapes
 from netdef.spec.layers.base import Layer
 from netdef.train.runner import Runner
@@ -41,7 +42,8 @@ def label_readers(net: Net, shapes: Known) -> Iterator[Reader]:
                 entry = reads[name]
                 if entry is not None:
                     source = _source(entry, train=net.phase == "TRAIN")
-                    yield Reader(built.layer.name, source, classes, getattr(node.op, "ignore_label", None))
+                    ignored = node.op.ignored_label() if isinstance(node.op, Labelled) else None
+                    yield Reader(built.layer.name, source, classes, ignored)
 
 
 def _source(entry: Entry, train: bool) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -65,9 +66,18 @@ class Runner:
         return dict(zip(self.net.outputs, self.executor.outputs))
 
     def objective(self) -> float:
-        """The weighted sum of the losses of the last pass."""
-        outputs = self.executor.outputs
-        return sum(loss.weight * float(np.sum(outputs[loss.head])) for loss in self.net.losses)
+        """The weighted sum of the losses of the last pass.
+
+        A loss without a value, which makes its own gradient, adds 0, or NaN where its output is not finite.
+        """
+        total = 0.0
+        for loss in self.net.losses:
+            output = self.executor.outputs[loss.head]
+            if loss.has_value:
+                total += loss.weight * float(np.sum(output))
+            elif not np.isfinite(output).all():
+                total = math.nan
+        return total
 
 
 def input_shapes(net: Net, known: Mapping[Any, Any], batch: int | None = None) -> dict[str, tuple[int, ...]]:

@@ -18,6 +18,7 @@ from netdef.spec.layers.base import Layer
 from netdef.spec.solver import SolverSpec
 from netdef.train import codes
 from netdef.train.blobs import Blobs, zeros
+from netdef.train.objective import has_value
 from netdef.train.policies import rate
 from netdef.train.rules import RULES, Learnable, apply_update
 from netdef.train.runner import Runner, input_shapes
@@ -78,8 +79,10 @@ class Trainer:
         return value
 
     @property
-    def smoothed_loss(self) -> float:
-        """The mean loss of the last `average_loss` iterations."""
+    def smoothed_loss(self) -> float | None:
+        """The mean loss of the last `average_loss` iterations; None where no loss of the net has a value."""
+        if not has_value(self.net):
+            return None
         return sum(self.losses) / len(self.losses) if self.losses else math.nan
 
     def scores(self) -> dict[str, float]:
@@ -125,7 +128,8 @@ class Trainer:
                     span, blame = layer.span("name"), f"the first layer with such a value is {layer.name}"
                 break
         rates = f"iteration {self.iteration}, learning rate {self.rate:g}"
-        message = f"the loss is {loss} ({rates}); {blame}"
+        what = f"the loss is {loss}" if has_value(self.net) else "the output of a loss layer is not finite"
+        message = f"{what} ({rates}); {blame}"
         hint = "lower base_lr, or set clip_gradients"
         if self.iteration == 0:
             hint = "nothing has been updated yet: look at the data, the fillers and the weights given"

@@ -122,7 +122,7 @@ class Builder(Protocol):
     def weight(self, role: str, filler: FillerParameter | None = None) -> Entry:
         """The layer's next learnable blob in Caffe's order: a variable `<layer>_<role>`, or a shared one."""
 
-    def state(self, role: str) -> Entry:
+    def state(self, role: str, filler: FillerParameter | None = None) -> Entry:
         """The layer's next blob that is not learnt, a variable `<layer>_<role>` (BatchNorm's statistics)."""
 
     def input(self, top: int) -> Entry:
@@ -162,6 +162,8 @@ class Layer(Message):
     blobs: ClassVar[int] = 0
     #: whether the first top is part of the objective with weight 1 unless `loss_weight` says otherwise
     is_loss: ClassVar[bool] = False
+    #: whether it is a loss that makes its own gradient: its top is no number to minimise, and takes no weight
+    own_gradient: ClassVar[bool] = False
     #: which fields set an operator's attribute, so that a shape error can point at them
     blame: ClassVar[dict[str, tuple[str, ...]]] = {}
 
