@@ -64,19 +64,29 @@ GROUP_DOES_NOT_DIVIDE = Code(
     good=_conv("num_output: 4, kernel_size: 3, group: 1"),
 )
 
+def _typed(dtype: str) -> str:
+    """A net that adds a cast of its input to the input."""
+    return (
+        f"{_HEAD}  - {{name: data, type: Input, top: data, input_param: {{shape: {{dim: [2, 3]}}}}}}\n"
+        f"  - {{name: cast, type: cast, bottom: data, cast_param: {{dtype: {dtype}}}}}\n"
+        "  - {name: sum, type: broadcast_add, bottom: [data, cast]}\n"
+    )
+
+
 DTYPE_MISMATCH = Code(
     "ND212",
     "dtype-mismatch",
-    what="The inputs of an operator have different number types.",
-    why="netdef converts nothing silently.",
-    shown_by="arrays of two dtypes bound to one operator; a spec file holds no arrays",
-    good=_conv("num_output: 4, kernel_size: 3"),
+    what="The inputs of an operator have different number types, or a type that it does not take.",
+    why="netdef converts nothing silently. What is fed or learnt is float32; a cast layer makes other types.",
+    bad=_typed("int32"),
+    good=_typed("float32"),
 )
 
 UNKNOWN_SHAPE = Code(
     "ND213",
     "unknown-shape",
-    what="The shape of an input of the net is not known, so nothing that depends on it can be inferred.",
+    what="The shape of an input of the net, or of what a layer makes, is not known, so nothing that depends on"
+    " it can be inferred.",
     why="Training and testing need every shape.",
     bad=f"{_HEAD}  - {{name: data, type: Input, top: data}}\n"
     f"  - {{name: ip, type: InnerProduct, inner_product_param: {{num_output: 2, {_FILL}}}}}\n",

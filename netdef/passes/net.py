@@ -51,7 +51,27 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
                 told = f"the shape of {blob} is not known" + (f" in full: {show(shape)}" if shape else "")
                 hint = f"give it in {layer.name}, or with --input {blob}=..."
                 findings.add(codes.UNKNOWN_SHAPE, layer.span("name"), told, hint)
+    if not findings.errors:
+        _require_complete(net, known, findings)
     return known
+
+
+def _require_complete(net: Net, known: Known, findings: Findings) -> None:
+    """Report the first layer whose shapes do not follow although those of its bottoms are known."""
+    for built in net.layers:
+        entries = {
+            **{param.node.name: Entry(param.node, 0) for param in built.params},
+            **dict(zip(built.layer.top, built.tops)),
+        }
+        for blob, entry in entries.items():
+            shape = known.get(entry)
+            if not complete(shape):
+                told = f"{built.layer.name}: the shape of {blob} does not follow" + (
+                    f" in full: {show(shape)}" if shape else ""
+                )
+                hint = "give it in the layer's attributes"
+                findings.add(codes.UNKNOWN_SHAPE, built.layer.span("name"), told, hint)
+                return
 
 
 def check_types(net: Net, heads: list[Entry], findings: Findings) -> None:
@@ -141,7 +161,7 @@ def _in_blobs(node: Node, message: str) -> str:
     """An operator's message with the names of its tensors replaced by those of what the node reads."""
     reads = {name: entry for name, entry in zip(node.read_names(), node.inputs) if entry is not None}
     # An input may be called `a`, which is a word, too: it is the input where something is said of it.
-    words = [rf"{re.escape(name)}(?= is | has )" if name == "a" else re.escape(name) for name in reads]
+    words = [rf"{re.escape(name)}(?= is | has | \d)" if name == "a" else re.escape(name) for name in reads]
     word = r"\b(" + "|".join(words) + r")\b"
     return re.sub(word, lambda match: _blob(reads[match[0]], node), message) if reads else message
 

@@ -113,7 +113,7 @@ def _owners(block: Any) -> list[str]:
 
 def _type_hint(name: str) -> str:
     """What to do about a type that netdef does not have."""
-    if name == "Python":
+    if name in ("Python", "Custom"):
         return "a net is data and cannot name code"
     if name in CAFFE_ONLY:
         fed = ", which feeds nets with ArrayData and IdxData" if name.endswith("Data") else ""

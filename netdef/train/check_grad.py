@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netdef.diag import Error
+from netdef.graph.build import Net
+from netdef.graph.node import topological
+from netdef.passes.infer import infer_types
 from netdef.passes.pipeline import Loaded
 from netdef.train.blobs import Blobs
 from netdef.train.labels import label_readers
@@ -37,8 +41,10 @@ def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
 
     Blobs take their fillers' values, those that are constant small random ones on top, so that no gradient
     vanishes by symmetry; inputs are normal, labels random classes.  Dropout draws the same mask every time.
+    Raises `Error` for a net in which an operator makes numbers of a type that does not go with float64.
     """
     net = loaded.net
+    _require_wide(net)
     blobs = Blobs(seed, "float64")
     blobs.add(net, loaded.shapes)
     random = np.random.default_rng(seed)
@@ -88,3 +94,13 @@ def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
             computed = float(np.vdot(gradient, direction))
             tried.append(Checked(name, gradient.size, computed, (above - below) / (2 * STEP)))
         yield min(tried, key=lambda checked: checked.error)
+
+
+def _require_wide(net: Net) -> None:
+    """Refuse a net whose operators do not take their number types where all blobs are float64."""
+    variables = [node for node in topological(net.symbol.heads) if node.is_variable]
+    _, failures = infer_types(net.symbol.heads, {node.name: "float64" for node in variables})
+    if failures:
+        node, error = failures[0].node, failures[0].error
+        told = f"gradients are checked in float64, where {node.name} refuses its inputs: {error.message}"
+        raise Error(f"{told}; give float64 as the dtype of the layers that make them")

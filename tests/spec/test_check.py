@@ -52,7 +52,7 @@ def test_the_samples_of_every_code_show_it(code, tmp_path):
         ("{name: x, type: ^Deconvolution, bottom: data}", "ND005", "Caffe has it"),
         ("{name: x, type: ^Python, bottom: data}", "ND005", "cannot name code"),
         ("{name: x, type: ^HDF5Data}", "ND005", "ArrayData and IdxData"),
-        ("{name: x, type: ^Zzzzzz, bottom: data}", "ND005", "legal: Accuracy, ArrayData"),
+        ("{name: x, type: ^Zzzzzz, bottom: data}", "ND005", "`netdef layers` lists the layer types"),
         ("{name: x, type: ^3, bottom: data}", "ND008", "3 is no layer type"),
         ("^{name: x, bottom: data}", "ND009", "x needs type"),
         ("{type: ReLU, ^botom: data}", "ND002", "layer[1] has no field botom (did you mean bottom?)"),
