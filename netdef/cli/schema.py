@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
-from netdef.spec.schema import net_schema, solver_schema
+from netdef.spec.schema import as_text, net_schema, solver_schema
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(["net", "solver"]), default="net")
 def schema(kind: str) -> None:
     """Print the JSON Schema (2020-12) of nets or of solvers."""
-    click.echo(json.dumps(net_schema() if kind == "net" else solver_schema(), indent=2))
+    click.echo(as_text(net_schema() if kind == "net" else solver_schema()))

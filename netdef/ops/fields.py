@@ -308,7 +308,8 @@ class OpenDims(Field):
         return "(" + ", ".join(map(str, value)) + ("," if len(value) == 1 else "") + ")"
 
     def schema_one(self) -> dict[str, Any]:
-        return {"type": "array", "items": {"type": ["integer", "null"]}}
+        one = {"type": ["integer", "null"]}
+        return {"anyOf": [{"type": "integer"}, {"type": "array", "items": one}]}
 
 
 class DType(Enum):
@@ -342,4 +343,5 @@ class Floats(Field):
         return tuple(one.parse_one(item) for item in (value if isinstance(value, (list, tuple)) else [value]))
 
     def schema_one(self) -> dict[str, Any]:
-        return {"type": "array", "items": {"type": "number"}}
+        one = {"type": "number"}
+        return {"anyOf": [one, {"type": "array", "items": one}]}

@@ -20,6 +20,7 @@ from typing import Any
 from netdef.ops.fields import Field
 from netdef.spec.layers import LAYERS
 from netdef.spec.layers.base import Layer
+from netdef.spec.layers.operators import OperatorLayer, operator_layer, operator_names
 from netdef.spec.message import Message, Sub
 from netdef.spec.net import NetSpec
 from netdef.spec.solver import SolverSpec
@@ -33,6 +34,10 @@ _EXPRESSION = {"$ref": "#/$defs/expression"}
 _LANGUAGE: dict[str, Schema] = {
     "expression": {"type": "string", "pattern": r"\$\{", "description": "a value computed from variables"},
 }
+#: the width of the files, which some strings exceed
+_COLUMNS = 110
+#: definitions that layers which are operators share
+_FIELD, _PLAIN, _ANY_OPERATOR = "LayerField", "PlainOperator", "Operator"
 _VARIABLES: Schema = {"type": "object", "description": "values that ${name} stands for"}
 
 
@@ -60,6 +65,7 @@ def _file(kind: str, declaration: type[Message]) -> Schema:
     if Layer in messages:
         definitions[Layer.__name__] = _any_layer()
         definitions.update((_definition(name), _one_layer(name)) for name in LAYERS)
+        definitions.update(_operator_definitions())
     body = _message(declaration)
     body["properties"][VARIABLES] = _VARIABLES
     head = {"$schema": _DRAFT, "$id": f"urn:netdef:{kind}.schema.json", "title": f"netdef {kind}"}
@@ -74,7 +80,7 @@ def _messages(declaration: type[Message]) -> set[type[Message]]:
         message = waiting.pop()
         if message not in found:
             found.add(message)
-            holders = LAYERS.values() if message is Layer else [message]
+            holders = [*LAYERS.values(), *_operators().values()] if message is Layer else [message]
             fields = [field for holder in holders for field in holder.fields.values()]
             waiting += (field.message for field in fields if isinstance(field, Sub))
     return found
@@ -95,19 +101,67 @@ def _message(declaration: type[Message]) -> Schema:
 def _any_layer() -> Schema:
     """An entry of `layer`: its type decides which fields it may have."""
     fields = {name: _field(field) for name, field in Layer.fields.items()}
-    names = {"enum": list(LAYERS), "description": Layer.fields["type"].help}
+    names = {"enum": [*LAYERS, *_operators()], "description": Layer.fields["type"].help}
     return {
         "description": "one layer",
         "type": "object",
         "properties": {**fields, "type": {"anyOf": [names, _EXPRESSION]}},
         "required": ["type"],
         "allOf": [
-            {
-                "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-                "then": {"$ref": f"#/$defs/{_definition(name)}"},
-            }
-            for name in LAYERS
+            *(_when([name], _definition(name)) for name in LAYERS),
+            _when(list(_operators()), _ANY_OPERATOR),
         ],
+    }
+
+
+def _when(types: list[str], definition: str) -> Schema:
+    """A definition that holds for layers of these types."""
+    kind: Schema = {"const": types[0]} if len(types) == 1 else {"enum": types}
+    return {
+        "if": {"properties": {"type": kind}, "required": ["type"]},
+        "then": {"$ref": f"#/$defs/{definition}"},
+    }
+
+
+def _operators() -> dict[str, type[OperatorLayer]]:
+    """The layer types that are operators, which this loads."""
+    made = {name: operator_layer(name) for name in operator_names()}
+    return {name: layer for name, layer in made.items() if layer is not None}
+
+
+def _operator_definitions() -> dict[str, Schema]:
+    """What layers that are operators may have beside the fields of all layers: at most one block.
+
+    There are many of them, so that each is said in as few words as possible: which keys there are.  An editor
+    takes the fields that all layers have from `Layer`, and those of the block from its message.
+    """
+    plain = [name for name, layer in _operators().items() if not layer.block]
+    others = {name: layer for name, layer in _operators().items() if layer.block}
+    return {
+        _FIELD: {"description": "a field that every layer may have", "enum": list(Layer.fields)},
+        _PLAIN: {
+            "description": "an operator without attributes",
+            "type": "object",
+            "propertyNames": {"$ref": f"#/$defs/{_FIELD}"},
+        },
+        _ANY_OPERATOR: {
+            "description": "an operator of MXNet's as a layer",
+            "allOf": [_when(plain, _PLAIN), *(_when([name], _definition(name)) for name in others)],
+        },
+        **{_definition(name): _one_operator(name, layer) for name, layer in others.items()},
+    }
+
+
+def _one_operator(name: str, layer: type[OperatorLayer]) -> Schema:
+    """The block of one operator."""
+    block = layer.fields[layer.block]
+    return {
+        "title": name,
+        "description": _summary(layer),
+        "type": "object",
+        "properties": {layer.block: _field(block)},
+        "propertyNames": {"anyOf": [{"$ref": f"#/$defs/{_FIELD}"}, {"const": layer.block}]},
+        **({"required": [layer.block]} if _must(block) else {}),
     }
 
 
@@ -147,7 +201,9 @@ def _or_expression(schema: Schema) -> Schema:
         return {**schema, "anyOf": [_or_expression(one) for one in schema["anyOf"]]}
     if "items" in schema:
         return {**schema, "items": _or_expression(schema["items"])}
-    if "enum" not in schema and schema.get("type") not in ("integer", "number", "boolean"):
+    kind = schema.get("type")
+    scalar = kind[0] if isinstance(kind, list) else kind
+    if "enum" not in schema and scalar not in ("integer", "number", "boolean"):
         return schema
     about: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
     value = {key: part for key, part in schema.items() if key not in about}
@@ -165,7 +221,21 @@ def _summary(declaration: type[Message]) -> str:
 def texts() -> dict[str, str]:
     """The text of each schema file by name."""
     schemas = {"net": net_schema(), "solver": solver_schema()}
-    return {f"{kind}.schema.json": json.dumps(schema, indent=2) + "\n" for kind, schema in schemas.items()}
+    return {f"{kind}.schema.json": as_text(schema) + "\n" for kind, schema in schemas.items()}
+
+
+def as_text(value: Any, indent: str = "") -> str:
+    """JSON text in which what fits on a line stands on one: the operators' part is several times as long otherwise."""
+    line = json.dumps(value)
+    if len(indent) + len(line) <= _COLUMNS or not isinstance(value, (dict, list)):
+        return line
+    inner = indent + "  "
+    if isinstance(value, dict):
+        parts = [f"{inner}{json.dumps(key)}: {as_text(item, inner)}" for key, item in value.items()]
+    else:
+        parts = [f"{inner}{as_text(item, inner)}" for item in value]
+    opened, closed = "{}" if isinstance(value, dict) else "[]"
+    return "\n".join([opened, ",\n".join(parts), f"{indent}{closed}"])
 
 
 def first_difference(old: str, new: str) -> str:
