@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import sys
+from collections.abc import Mapping
 
 import click
 
@@ -10,25 +12,53 @@ from netdef.diag import did_you_mean
 from netdef.ops.fields import REQUIRED, Enum, Field
 from netdef.spec.layers import LAYERS
 from netdef.spec.layers.base import Layer
+from netdef.spec.layers.operators import OperatorLayer, describe_inputs, operator_layer, operator_names
 from netdef.spec.message import Message, Sub
 
 
 @click.command()
 @click.argument("type", required=False)
-def layers(type: str | None) -> None:
+@click.option("--operators", is_flag=True, help="List MXNet's operators that are layer types as well.")
+def layers(type: str | None, operators: bool) -> None:
     """List the layer types; with TYPE describe its fields, defaults and semantics."""
-    if type is None:
+    if type is not None:
+        click.echo(page(type))
+    elif operators:
+        list_operators()
+    else:
         width = max(map(len, LAYERS))
         for name, layer in LAYERS.items():
             click.echo(f"{name:{width}}  {summary(layer)}")
-        return
-    by_folded = {name.lower(): layer for name, layer in LAYERS.items()}
-    layer_type = by_folded.get(type.lower())
-    if layer_type is None:
-        raise click.UsageError(
-            f"there is no layer type {type}; {did_you_mean(type, LAYERS) or '`netdef layers` lists them'}"
-        )
-    click.echo(describe(layer_type))
+        click.echo(f"\nand {len(operator_names())} operators of MXNet's: netdef layers --operators")
+
+
+def list_operators() -> None:
+    """Every operator under the title of its family."""
+    families: dict[str, list[type[OperatorLayer]]] = {}
+    for name in operator_names():
+        layer = operator_layer(name)
+        assert layer is not None, "every name has an operator"
+        title = inspect.cleandoc(sys.modules[layer.operator.__module__].__doc__ or "").splitlines()[0]
+        families.setdefault(title, []).append(layer)
+    width = max(map(len, operator_names()))
+    parts = []
+    for title, members in families.items():
+        rows = [f"  {layer.__name__:{width}}  {summary(layer)}" for layer in members]
+        parts.append("\n".join([title, *rows]))
+    click.echo("\n\n".join(parts))
+
+
+def page(type: str) -> str:
+    """The description of a layer type, whose name may be written in any case where that is one type's."""
+    if layer := LAYERS.get(type) or operator_layer(type):
+        return describe(type, layer)
+    names = [*operator_names(), *LAYERS]
+    folded: Mapping[str, str] = {name.lower(): name for name in names}
+    if type.lower() in folded:
+        return page(folded[type.lower()])
+    raise click.UsageError(
+        f"there is no layer type {type}; {did_you_mean(type, names) or '`netdef layers` lists them'}"
+    )
 
 
 def summary(layer: type[Layer]) -> str:
@@ -36,13 +66,16 @@ def summary(layer: type[Layer]) -> str:
     return inspect.cleandoc(layer.__doc__ or "").splitlines()[0]
 
 
-def describe(layer: type[Layer]) -> str:
+def describe(name: str, layer: type[Layer]) -> str:
     """A layer's description, arity and the fields of its own blocks."""
-    name = next(known for known, declared in LAYERS.items() if declared is layer)
     parts = [f"{name}\n\n{inspect.cleandoc(layer.__doc__ or '')}"]
-    parts.append(
-        f"bottoms: {_arity(layer.bottoms)}   tops: {_arity(layer.tops)}   learnable blobs: {layer.blobs}"
-    )
+    if issubclass(layer, OperatorLayer):
+        parts.append(f"bottoms: {describe_inputs(layer)}")
+        if layer.own_gradient:
+            parts.append("A loss that makes its own gradient: it has no value, and heeds no loss_weight.")
+    else:
+        arity = f"bottoms: {_arity(layer.bottoms)}   tops: {_arity(layer.tops)}"
+        parts.append(f"{arity}   learnable blobs: {layer.blobs}")
     own = {key: field for key, field in layer.fields.items() if key not in Layer.fields}
     for key, field in own.items():
         parts.append("\n".join([f"{key}:", *_fields(field, "  ")]))
