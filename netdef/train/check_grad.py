@@ -13,7 +13,7 @@ from netdef.graph.node import topological
 from netdef.passes.infer import infer_types
 from netdef.passes.pipeline import Loaded
 from netdef.train.blobs import Blobs
-from netdef.train.labels import label_readers
+from netdef.train.labels import blame_labels, label_readers
 from netdef.train.runner import Runner, input_shapes
 
 #: half the distance of a central difference; small, so that few ReLU and max kinks lie inside
@@ -73,7 +73,8 @@ def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
         runner.executor.random.bit_generator.state = state
         for name, before in states.items():
             blobs.by_variable[name].value[...] = before
-        runner.forward(train=True)
+        with blame_labels(runner, train=True):
+            runner.forward(train=True)
         return runner.objective()
 
     objective()

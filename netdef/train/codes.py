@@ -49,3 +49,12 @@ NOT_A_SNAPSHOT = Code(
     shown_by="a weight file given to --resume; a spec alone has no state",
     ignore="Never: start a new run with --weights.",
 )
+
+VALUES_REFUSED = Code(
+    "ND514",
+    "values-refused",
+    what="An operator met values that it cannot compute with, such as an index outside of its table.",
+    why="There is no right result; going on would train on a wrong one.",
+    shown_by="a training run or a test; a spec alone has no values",
+    ignore="Never: mend the data, or what computes the values from them.",
+)

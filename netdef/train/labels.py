@@ -12,11 +12,12 @@ from netdef.data import codes
 from netdef.data.dataset import Dataset
 from netdef.diag import Diagnostic, Error, Findings
 from netdef.graph.build import Net
-from netdef.graph.node import Entry
+from netdef.graph.node import Entry, Node
 from netdef.ops.base import Op
 from netdef.ops.loss import Labelled
 from netdef.passes.infer import Known, node_shapes
 from netdef.spec.layers.base import Layer
+from netdef.train import codes as train_codes
 from netdef.train.runner import Runner
 
 
@@ -86,26 +87,31 @@ def _wrong(array: np.ndarray, classes: int, ignored: int | None) -> np.ndarray:
 
 @contextmanager
 def blame_labels(runner: Runner, train: bool) -> Iterator[None]:
-    """Around a pass of `runner`: a computed label that is no class becomes an `Error` at its reader."""
+    """Around a pass of `runner`: values that an operator refuses become an `Error` at its layer.
+
+    Most often these are computed labels that are no class; others are indices that must lie in a table.
+    """
     try:
         yield
-    except ValueError as error:
-        layer = _failing_reader(runner, train)
-        if layer is None:
+    except (ValueError, IndexError) as error:
+        node = _failing_node(runner, train)
+        if node is None or not isinstance(node.origin, Layer):
             raise
-        message, hint = f"{layer.name}: {error}", "mend the labels, or what computes them from the data"
-        raise Error([Diagnostic(codes.LABEL_OUT_OF_RANGE, layer.span("name"), message, hint)]) from None
+        layer = node.origin
+        code, hint = train_codes.VALUES_REFUSED, "mend the data, or what computes the values from them"
+        if isinstance(node.op, Op) and type(node.op).labels is not Op.labels:
+            code, hint = codes.LABEL_OUT_OF_RANGE, "mend the labels, or what computes them from the data"
+        message = f"{layer.name}: {error}"
+        raise Error([Diagnostic(code, layer.span("name"), message, hint)]) from None
 
 
-def _failing_reader(runner: Runner, train: bool) -> Layer | None:
-    """The layer that refuses its labels when the pass is run again; None where it is no reader of labels."""
+def _failing_node(runner: Runner, train: bool) -> Node | None:
+    """The node that refuses its values when the forward pass is run again; None where none does."""
     done = 0
     try:
         with np.errstate(all="ignore"):
             for _ in runner.executor.watch(train):
                 done += 1
-    except ValueError:
-        node = runner.executor.bound(train).plan.steps[done].node
-        reads_labels = isinstance(node.op, Op) and type(node.op).labels is not Op.labels
-        return node.origin if reads_labels and isinstance(node.origin, Layer) else None
+    except (ValueError, IndexError):
+        return runner.executor.bound(train).plan.steps[done].node
     return None

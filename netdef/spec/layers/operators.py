@@ -95,10 +95,12 @@ def _fits_operator(layer: Any, report: Report) -> None:
     """As many bottoms and tops as the operator takes with these attributes."""
     made = layer.made()
     inputs, outputs = made.input_names(), _visible(made)
-    least = len([name for name in inputs if name not in layer.learnt()])
     number = layer.count_bottoms()
-    if not least <= number <= len(inputs):
-        legal = count_text((least, len(inputs)), "bottom")
+    bounds = (len([name for name in inputs if name not in layer.learnt()]), len(inputs))
+    if layer.operator.variadic and number == 0:
+        bounds, inputs = (1, None), ()
+    if number < bounds[0] or (bounds[1] is not None and number > bounds[1]):
+        legal = count_text(bounds, "bottom")
         listed = f" ({', '.join(inputs)})" if inputs else ""
         told = f"{layer.type} takes {legal}{listed}, not {number}"
         report(codes.WRONG_ARITY, "bottom", told, f"give {legal}")
