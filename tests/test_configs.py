@@ -2,11 +2,13 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +63,25 @@ def test_every_solver_trains_two_steps(path, tmp_path):
     result = netdef("test", str(path.parent / net[1]), "--weights", weights, *data)
     assert result.returncode == 0, result.stderr
     assert "accuracy" in result.stdout
+
+
+def test_the_transformer_learns_to_reverse(tmp_path):
+    """From the command line, in seconds, on rows that it has not seen."""
+    result = netdef("train", "configs/transformer/solver.yaml", "--run", str(tmp_path / "run"))
+
+    assert result.returncode == 0, result.stderr
+    scores = re.findall(r"^test at iteration 300: accuracy ([0-9.]+), loss", result.stdout, re.MULTILINE)
+    assert [float(score) > 0.99 for score in scores] == [True]
+
+
+def test_the_transformers_data_are_what_the_script_makes():
+    """The bundled file has the arrays of make_data.py."""
+    folder = ROOT / "configs" / "transformer"
+    made = runpy.run_path(str(folder / "make_data.py"))["make"]()
+    with np.load(folder / "reverse.npz") as kept:
+        assert set(kept) == set(made)
+        for name, array in made.items():
+            np.testing.assert_array_equal(kept[name], array)
 
 
 def readme_commands() -> list[str]:

@@ -64,6 +64,7 @@ GROUP_DOES_NOT_DIVIDE = Code(
     good=_conv("num_output: 4, kernel_size: 3, group: 1"),
 )
 
+
 def _typed(dtype: str) -> str:
     """A net that adds a cast of its input to the input."""
     return (
@@ -85,8 +86,8 @@ DTYPE_MISMATCH = Code(
 UNKNOWN_SHAPE = Code(
     "ND213",
     "unknown-shape",
-    what="The shape of an input of the net, or of what a layer makes, is not known, so nothing that depends on"
-    " it can be inferred.",
+    what="The shape of an input of the net, or of what a layer makes, is not known, so nothing that depends"
+    " on it can be inferred.",
     why="Training and testing need every shape.",
     bad=f"{_HEAD}  - {{name: data, type: Input, top: data}}\n"
     f"  - {{name: ip, type: InnerProduct, inner_product_param: {{num_output: 2, {_FILL}}}}}\n",

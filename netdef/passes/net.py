@@ -75,7 +75,7 @@ def _require_complete(net: Net, known: Known, findings: Findings) -> None:
 
 
 def check_types(net: Net, heads: list[Entry], findings: Findings) -> None:
-    """Report operators that refuse the number types of what they read; all that is fed or learnt is float32."""
+    """Report operators that refuse the number types of what they read; what is fed or learnt is float32."""
     variables = [node for node in topological(heads) if node.is_variable]
     known, failures = infer_types(heads, {node.name: "float32" for node in variables})
     for failure in failures:

@@ -225,7 +225,7 @@ def texts() -> dict[str, str]:
 
 
 def as_text(value: Any, indent: str = "") -> str:
-    """JSON text in which what fits on a line stands on one: the operators' part is several times as long otherwise."""
+    """JSON text in which what fits on a line stands on one; otherwise it would be twice as long."""
     line = json.dumps(value)
     if len(indent) + len(line) <= _COLUMNS or not isinstance(value, (dict, list)):
         return line

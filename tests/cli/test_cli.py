@@ -13,9 +13,11 @@ import pytest
 from netdef.cli import COMMANDS, main
 from netdef.diag import Code
 from netdef.spec.layers import LAYERS
+from netdef.spec.layers.operators import operator_layer, operator_names
 
 ROOT = Path(__file__).parents[2]
 LENET = str(ROOT / "configs" / "digits" / "lenet.yaml")
+TRANSFORMER = str(ROOT / "configs" / "transformer" / "reverse.yaml")
 SOLVER = str(ROOT / "configs" / "digits" / "solver.yaml")
 
 
@@ -369,6 +371,47 @@ def test_every_layer_type_has_a_page(run, name):
     assert output.startswith(name)
 
 
+@pytest.mark.parametrize("name", list(operator_names()))
+def test_every_operator_has_a_page(run, name):
+    """Its inputs, its block, each attribute with its default."""
+    status, output, _ = run("layers", name)
+
+    assert status == 0
+    assert output.startswith(f"{name}\n")
+    assert "bottoms: " in output
+    layer = operator_layer(name)
+    if layer.block:
+        lines = output.partition(f"{layer.block}:\n")[2].splitlines()
+        assert [line.split(":")[0].strip() for line in lines if line[2] != " "] == list(
+            layer.fields[layer.block].message.fields
+        )
+
+
+def test_layers_lists_operators_on_demand(run):
+    """By family; the list of Caffe's layers says how to get there."""
+    assert "netdef layers --operators" in run("layers")[1]
+    status, output, _ = run("layers", "--operators")
+
+    assert status == 0
+    for name in operator_names():
+        assert f"\n  {name} " in output
+    assert "\nLayer normalisation.\n  LayerNorm " in output
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"), [("softmax", "softmax"), ("Softmax", "Softmax"), ("layernorm", "LayerNorm")]
+)
+def test_a_page_is_found_in_any_case(run, asked, found):
+    """The exact name first."""
+    assert run("layers", asked)[1].startswith(f"{found}\n")
+
+
+def test_the_page_of_an_operator_says_what_is_learnt(run):
+    """Inputs that are blobs unless a bottom stands for them; losses without a value."""
+    assert "bottoms: data; learnt unless given: gamma, beta\n" in run("layers", "LayerNorm")[1]
+    assert "makes its own gradient" in run("layers", "SoftmaxOutput")[1]
+
+
 @pytest.mark.parametrize("stage", ["spec", "expanded", "graph", "shapes", "plan"])
 @pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
 def test_every_stage_can_be_shown(run, stage, phase):
@@ -379,13 +422,14 @@ def test_every_stage_can_be_shown(run, stage, phase):
     assert "conv1" in output
 
 
-def test_the_expanded_net_is_a_net_again(run, tmp_path):
+@pytest.mark.parametrize("name", ["digits/lenet.yaml", "transformer/reverse.yaml"])
+def test_the_expanded_net_is_a_net_again(run, tmp_path, name):
     """What `show --stage expanded` prints can be linted and has the same shapes."""
-    _, output, _ = run("show", LENET, "--stage", "expanded", "--phase", "TEST")
-    copy = ROOT / "configs" / "digits" / "lenet.yaml"
+    net = ROOT / "configs" / name
+    _, output, _ = run("show", str(net), "--stage", "expanded", "--phase", "TEST")
     expanded = tmp_path / "expanded.yaml"
-    expanded.write_text(output.replace("digits.npz", str(copy.with_name("digits.npz"))))
-    before = json.loads(run("infer-shape", LENET, "--phase", "TEST", "--format", "json")[1])
+    expanded.write_text(output.replace("source: [", f"source: [{net.parent}/"))
+    before = json.loads(run("infer-shape", str(net), "--phase", "TEST", "--format", "json")[1])
     after = json.loads(run("infer-shape", str(expanded), "--phase", "TEST", "--format", "json")[1])
 
     assert after == before
@@ -398,6 +442,41 @@ def test_check_grad_passes_on_a_real_net(run):
     assert status == 0, errors
     assert "WRONG" not in output
     assert "conv2_weight" in output
+
+
+def test_check_grad_passes_on_a_transformer(run):
+    """Every blob of a net of operators agrees with finite differences."""
+    small = ("--set", "layer.train.array_data_param.batch_size=4")
+    status, output, errors = run("check-grad", TRANSFORMER, *small)
+
+    assert status == 0, errors
+    assert "WRONG" not in output
+    assert {"place_weight", "norm1_gamma", "digits"} <= set(output.split())
+
+
+def test_check_grad_needs_a_loss_with_a_value(run, tmp_path):
+    """A loss that makes its own gradient is no number that could be measured."""
+    net = tmp_path / "net.yaml"
+    net.write_text(
+        "layer:\n  - {name: data, type: Input, top: [data, label], input_param: {shape: {dim: [2, 2]}}}\n"
+        "  - {name: out, type: LinearRegressionOutput, bottom: [data, label]}\n"
+    )
+    status, _, errors = run("check-grad", str(net))
+
+    assert status == 1
+    assert "out makes its own gradient" in errors
+    assert "SoftmaxWithLoss" in errors
+
+
+def test_attributes_of_operators_can_be_set(run):
+    """With --set, typed, with did-you-mean."""
+    path = "layer.norm1.layer_norm_param"
+    assert run("show", TRANSFORMER, "--set", f"{path}.eps=0.5")[1].count("eps: 0.5") == 1
+    status, _, errors = run("show", TRANSFORMER, "--set", f"{path}.epsilon=0.5")
+
+    assert status == 1
+    assert "norm1.layer_norm_param has no field epsilon" in errors
+    assert "did you mean eps?" in errors
 
 
 def test_check_grad_needs_a_loss(run, tmp_path):

@@ -186,3 +186,54 @@ def test_a_shape_error_points_at_the_field_and_tells_the_trail():
     assert [d.code.id for d in findings] == ["ND201"]
     assert (findings[0].span.line, findings[0].span.column) == (16, 20)
     assert findings[0].trail == "data 1x28x28 -> conv1 20x24x24 -> pool1 20x4x4 (line 11: stride 8) -> conv2"
+
+
+OUT = "type: SoftmaxOutput, bottom: [data, label]"
+LABEL = "  - {name: label, type: Input, top: label, input_param: {shape: {dim: [2]}}}\n"
+
+
+def test_an_operator_is_a_layer_like_any_other():
+    """In place, with shared blobs, and with a bottom that is left out."""
+    net = net_of(
+        DATA
+        + "  - {name: norm, type: LayerNorm, top: data, param: [{name: g}, {name: b}]}\n"
+        + "  - {name: again, type: LayerNorm, bottom: data, param: [{name: g}, {name: b}]}\n"
+    )
+
+    assert net.symbol.list_arguments() == ["data", "g", "b"]
+    assert net.blobs["data"].node.name == "norm"
+    assert [param.owner for built in net.layers for param in built.params] == [True, True, False, False]
+
+
+def test_a_loss_operator_is_part_of_the_objective_without_a_value():
+    """With weight 1, whatever loss_weight says; other losses keep their values."""
+    extra = "  - {name: extra, type: ReLU, bottom: data, top: extra, loss_weight: 0.5}\n"
+    net = net_of(f"{DATA}{LABEL}  - {{name: out, {OUT}}}\n{extra}")
+
+    assert [(loss.blob, loss.weight, loss.has_value) for loss in net.losses] == [
+        ("out", 1.0, False),
+        ("extra", 0.5, True),
+    ]
+    weighted, findings = load(f"{DATA}{LABEL}  - {{name: out, loss_weight: 0, {OUT}}}\n")
+    assert [(loss.blob, loss.weight) for loss in weighted.net.losses] == [("out", 1.0)]
+    assert [finding.code.id for finding in findings] == ["ND036"]
+
+
+def test_the_output_of_a_loss_operator_may_be_read():
+    """It stays an output of the net, because it is part of the objective."""
+    net = net_of(
+        f"{DATA}{LABEL}  - {{name: out, {OUT}}}\n"
+        "  - {name: accuracy, type: Accuracy, bottom: [out, label]}\n"
+    )
+
+    assert net.outputs == ("out", "accuracy")
+
+
+def test_no_gradient_passes_where_propagate_down_is_false():
+    """For operators as for Caffe's layers."""
+    net = net_of(
+        DATA + f"  - {{name: ip, bottom: data, top: ip, {IP}}}\n"
+        "  - {name: sum, type: broadcast_add, bottom: [data, ip], propagate_down: [true, false]}\n"
+    )
+
+    assert [type(entry.node.op).__name__ for entry in net.layers[-1].bottoms] == ["NoneType", "BlockGrad"]

@@ -8,10 +8,13 @@ from pathlib import Path
 import builds
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from netdef.diag import Findings
 from netdef.ops import OPERATORS, every_operator
+from netdef.ops.fields import Bool, Enum
 from netdef.spec import schema
 from netdef.spec.check import check_net
 from netdef.spec.layers import CAFFE_ONLY, LAYERS
@@ -59,7 +62,7 @@ def test_a_block_is_named_after_its_operator(name, block):
 
 
 def test_a_name_of_caffes_means_caffes_layer():
-    """Also one of a layer that netdef does not have yet; MXNet's operator is reached by another of its names."""
+    """Also of a layer that netdef does not have yet; MXNet's operator is reached by another of its names."""
     assert not {*LAYERS, *CAFFE_ONLY} & set(NAMES)
     assert {"Reshape", "Crop", "RNN", "Deconvolution", "Softmax", "BatchNorm"} <= OPERATORS.keys()
     assert {"reshape", "concat", "flatten", "softmax"} <= set(NAMES)
@@ -177,7 +180,7 @@ def test_parameters_are_blobs_in_the_operators_order():
     ],
 )
 def test_blobs_hang_on_the_attributes(layer, fillers):
-    """What MXNet creates by itself for these attributes, with its initializers' values; weights get xavier."""
+    """What MXNet creates by itself for these attributes, with its initial values; weights get xavier."""
     image = "  - {name: image, type: Input, input_param: {shape: {dim: [1, 2, 4, 4]}}}\n"
     built = last_layer(f"{image}  - {{name: x, {layer}}}\n")
 
@@ -288,6 +291,11 @@ FAULTS = [
         "ND030",
         "split has 3 tops (output0, output1, output2), not 2",
     ),
+    (
+        "{name: x, type: split, bottom: data, top: ^[a, b], split_param: {num_outputs: 4000000000}}",
+        "ND030",
+        "split has 4000000000 tops, not 2",
+    ),
     ("^{name: x, type: moments, bottom: data, moments_param: {axes: 1}}", "ND030", "not 1 (give 2 tops)"),
     (
         "{name: x, type: FullyConnected, bottom: data, param: ^[{}, {}],"
@@ -352,7 +360,21 @@ def test_a_fault_has_one_finding(layer, code, words):
 # -- the schema, and every example of every operator ---------------------------------------------------------
 
 
-NET = Draft202012Validator(schema.net_schema())
+SCHEMA = schema.net_schema()
+NET = Draft202012Validator(SCHEMA)
+#: what the schema says of each operator: trying all of them for every layer would take a minute
+DEFINITIONS = {
+    kind: branch["then"]["$ref"]
+    for branch in SCHEMA["$defs"]["Operator"]["allOf"]
+    for kind in branch["if"]["properties"]["type"].get("enum", [])
+    or [branch["if"]["properties"]["type"]["const"]]
+}
+
+
+def errors_of(entry):
+    """What the schema has against an entry of `layer` whose type is an operator."""
+    validator = Draft202012Validator({"$ref": DEFINITIONS[entry["type"]], "$defs": SCHEMA["$defs"]})
+    return [error.message for error in validator.iter_errors(entry)]
 
 
 def as_plain(value):
@@ -394,7 +416,7 @@ def test_every_example_is_a_layer(name, attributes, shapes):
     check_net(read_string(yaml.safe_dump(data), "net.yaml", findings), findings)
 
     assert [str(finding) for finding in findings] == []
-    assert [error.message for error in NET.iter_errors(data)] == []
+    assert errors_of(entry) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -411,7 +433,7 @@ def test_unknown_keys_are_refused_by_the_schema_too(name):
         check_net(read_string(json.dumps({"layer": [entry]}), "net.yaml", findings), findings)
 
         assert {"ND002", "ND006"} & {finding.code.id for finding in findings}
-        assert not NET.is_valid({"layer": [entry]})
+        assert errors_of(entry)
 
 
 def test_the_schema_knows_every_common_field():
@@ -420,8 +442,59 @@ def test_the_schema_knows_every_common_field():
 
     assert NET.is_valid({"layer": {**entry, "include": {"phase": "TRAIN"}, "param": [{"lr_mult": 1}]}})
     assert not NET.is_valid({"layer": {**entry, "phase": "NIGHT"}})
+    assert not NET.is_valid({"layer": {**entry, "layer_norm_param": {"axes": 1}}})
     assert not NET.is_valid({"layer": {"type": "FullyConnected"}})
-    assert set(schema.net_schema()["$defs"]["LayerField"]["enum"]) == set(Layer.fields)
+    assert not NET.is_valid({"layer": {"type": "batch_dot", "layer_norm_param": {}}})
+    assert set(SCHEMA["$defs"]["LayerField"]["enum"]) == set(Layer.fields)
+    assert list(DEFINITIONS) != []
+    assert (
+        set(DEFINITIONS)
+        == set(NAMES)
+        < set(SCHEMA["$defs"]["Layer"]["properties"]["type"]["anyOf"][0]["enum"])
+    )
+
+
+def some(field):
+    """Values for an attribute: mostly legal ones, some that are not, some that are far too large."""
+    number = st.integers(-3, 5) | st.sampled_from([0.5, 2**31, 2**62, -(2**40)])
+    if isinstance(field, Enum):
+        return st.sampled_from(field.choices)
+    if isinstance(field, Bool):
+        return st.booleans()
+    return number | st.lists(number | st.none(), max_size=5)
+
+
+@st.composite
+def operator_layers(draw):
+    """An entry of `layer` whose type is an operator, with bottoms of up to five axes."""
+    layer = operator_layer(draw(st.sampled_from(NAMES)))
+    entry = {"name": "x", "type": layer.__name__}
+    entry["bottom"] = draw(st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=4))
+    fields = layer.fields[layer.block].message.fields if layer.block else {}
+    chosen = {
+        name: draw(some(field))
+        for name, field in fields.items()
+        if name in layer.operator.fields and (field.required or draw(st.booleans()))
+    }
+    if chosen:
+        entry[layer.block] = chosen
+    return entry
+
+
+@settings(max_examples=600, deadline=None)
+@given(layer=operator_layers())
+def test_any_attributes_end_in_findings(layer):
+    """Whatever they are: no exception, no hang, and a place in the file for every finding."""
+    shapes = {"a": [2, 3], "b": [2, 3, 4], "c": [2, 3, 4, 4], "d": [2, 3]}
+    feeding = [
+        {"name": name, "type": "Input", "input_param": {"shape": {"dim": dim}}}
+        for name, dim in shapes.items()
+    ]
+    _, found = builds.load({"layer": [*feeding, layer]})
+
+    for finding in found:
+        assert finding.span.file == "net.yaml"
+        assert finding.span.line
 
 
 # -- what is loaded -----------------------------------------------------------------------------------------

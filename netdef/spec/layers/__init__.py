@@ -1,7 +1,7 @@
 """Caffe's layer types, by the name that `type` gives them.
 
-The list is written out: a type that is not in it does not exist, whatever is imported.  MXNet's operators, which
-are layer types as well, are derived in `spec.layers.operators`.
+The list is written out: a type that is not in it does not exist, whatever is imported.  MXNet's operators,
+which are layer types as well, are derived in `spec.layers.operators`.
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ LAYERS: dict[str, type[Layer]] = {
 }
 
 #: Caffe's layer types that netdef does not have
-CAFFE_ONLY = frozenset(
-    """
+_NOT_YET = """
     AbsVal ArgMax BNLL BatchReindex Bias Clip ContrastiveLoss Crop Data Deconvolution DummyData ELU Embed
     EuclideanLoss Exp Filter HDF5Data HDF5Output HingeLoss Im2col ImageData InfogainLoss LSTM LSTMUnit Log MVN
     MemoryData MultinomialLogisticLoss PReLU Parameter Power Python RNN Reduction Reshape SPP
     SigmoidCrossEntropyLoss Silence Slice Split Swish Threshold Tile WindowData
-    """.split()
-)
+"""
+CAFFE_ONLY = frozenset(_NOT_YET.split())

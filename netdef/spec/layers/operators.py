@@ -11,7 +11,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -34,6 +34,8 @@ _INTERNAL = ("Reinterpret",)
 _CONTRIB = "_contrib_"
 #: inputs behind `data` that MXNet's initializers know as parameters by their names
 _LEARNT = ("weight", "bias", "gamma", "beta")
+#: how many outputs are told by name
+_MOST_LISTED = 8
 #: where a word of a name begins
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])")
 
@@ -43,7 +45,8 @@ def operator_names() -> Mapping[str, str]:
     """Every layer type that is an operator -> MXNet's name of the operator; loads none of them.
 
     A name that Caffe has, too, means Caffe's layer, also where netdef does not have that layer yet.  Names
-    that begin with `_`, which MXNet's own functions call, are left out; `contrib`'s stand without that prefix.
+    that begin with `_`, which MXNet's own functions call, are left out; those of `contrib` stand without
+    their prefix.
     """
     names: dict[str, str] = {}
     for family, listed in FAMILIES.items():
@@ -94,9 +97,9 @@ class Attributes(Message):
 def _fits_operator(layer: Any, report: Report) -> None:
     """As many bottoms and tops as the operator takes with these attributes."""
     made = layer.made()
-    inputs, outputs = made.input_names(), _visible(made)
-    number = layer.count_bottoms()
-    bounds = (len([name for name in inputs if name not in layer.learnt()]), len(inputs))
+    inputs, number = made.input_names(), layer.count_bottoms()
+    needed = [name for name in inputs if name not in layer.learnt()]
+    bounds: tuple[int, int | None] = (len(needed), len(inputs))
     if layer.operator.variadic and number == 0:
         bounds, inputs = (1, None), ()
     if number < bounds[0] or (bounds[1] is not None and number > bounds[1]):
@@ -104,10 +107,12 @@ def _fits_operator(layer: Any, report: Report) -> None:
         listed = f" ({', '.join(inputs)})" if inputs else ""
         told = f"{layer.type} takes {legal}{listed}, not {number}"
         report(codes.WRONG_ARITY, "bottom", told, f"give {legal}")
-    tops = len(layer.top) if layer.has("top") else 1
-    if tops != len(outputs):
-        legal = count_text((len(outputs),) * 2, "top")
-        told = f"{layer.type} has {legal} ({', '.join(outputs)}), not {tops}"
+    tops, outputs = len(layer.top) if layer.has("top") else 1, made.visible_outputs()
+    if tops != outputs:
+        legal = count_text((outputs, outputs), "top")
+        # The attributes of split may ask for any number, whose names would take up all memory.
+        listed = f" ({', '.join(made.output_names()[:outputs])})" if outputs <= _MOST_LISTED else ""
+        told = f"{layer.type} has {legal}{listed}, not {tops}"
         report(codes.WRONG_ARITY, "top", told, f"give {legal}")
 
 
@@ -205,21 +210,16 @@ def default_filler(operator: type[Op], role: str) -> FillerParameter:
     return FillerParameter(type="constant", value=values.get("value", float(ones)))
 
 
-def _visible(made: Op) -> tuple[str, ...]:
-    """The names of the outputs that a user sees."""
-    return made.output_names()[: made.visible_outputs()]
-
-
 def operator_layer(name: str) -> type[OperatorLayer] | None:
     """The layer type of an operator; None for a name that is none in a spec."""
     return _derived(name) if name in operator_names() else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _derived(name: str) -> type[OperatorLayer]:
     """The layer type that follows from an operator's declaration."""
     operator = find(operator_names()[name])
-    message = _message(operator)
+    message = _message(operator.names[0])
     takes = bool(operator.inputs or operator.variadic)
     members: dict[str, Any] = {
         "__doc__": operator.__doc__,
@@ -239,9 +239,10 @@ def _derived(name: str) -> type[OperatorLayer]:
     return type(name, (OperatorLayer,), members)
 
 
-@lru_cache(maxsize=None)
-def _message(operator: type[Op]) -> type[Attributes] | None:
-    """The parameter message of an operator; None where it has nothing to set."""
+@cache
+def _message(mxnets: str) -> type[Attributes] | None:
+    """The parameter message of the operator that MXNet calls so; None where it has nothing to set."""
+    operator = find(mxnets)
     fields: dict[str, Any] = {}
     elsewhere: dict[str, str] = {}
     for name, field in operator.fields.items():
@@ -260,7 +261,7 @@ def _message(operator: type[Op]) -> type[Attributes] | None:
         elsewhere[role] = f"give {role} as a bottom, or {role}_filler for how it is filled"
     if not fields:
         return None
-    name = operator.names[0].removeprefix(_CONTRIB)
+    name = mxnets.removeprefix(_CONTRIB)
     members = {
         "__doc__": f"Attributes of {name}, as MXNet names them.",
         "__module__": __name__,
