@@ -164,7 +164,7 @@ class IndexArray(Op):
         t.merge("output", "int64")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        return {"ramp": Workspace((max(s.full("data")),), "int64")}
+        return {"ramp": Workspace((max(s.full("data"), default=0),), "int64")}
 
     def forward(self, xp: Any, output: Any, ramp: Any) -> None:
         count_up(xp, ramp)
