@@ -84,6 +84,18 @@ def test_the_transformers_data_are_what_the_script_makes():
             np.testing.assert_array_equal(kept[name], array)
 
 
+def test_the_layers_of_the_readme_are_a_net(tmp_path):
+    """Those of Caffe's by themselves, those of MXNet's behind an input."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    first, operators = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    data = "layer:\n  - {name: data, type: Input, input_param: {shape: {dim: [2, 5, 64]}}}\n"
+    for number, net in enumerate((first, data + operators)):
+        path = tmp_path / f"net{number}.yaml"
+        path.write_text(net)
+        result = netdef("lint", str(path))
+        assert (result.returncode, result.stdout) == (0, ""), result.stdout
+
+
 def readme_commands() -> list[str]:
     """The netdef commands in the README's console blocks."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")

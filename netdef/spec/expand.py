@@ -39,7 +39,7 @@ def is_fed(spec: NetSpec, state: NetState) -> bool:
 
     A layer with errors that reads nothing is taken for one that feeds, so that the others are checked.
     """
-    return any(not layer.bottoms[0] and not layer.bottom for layer in present(spec, state))
+    return any(layer.feeds for layer in present(spec, state))
 
 
 def _with_own_stages(spec: NetSpec, state: NetState) -> NetState:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar
 
 from netdef.diag import Code, Findings, Span, did_you_mean, nearest
 from netdef.ops.declared import Declared
-from netdef.ops.fields import BadValue, Field, describe
+from netdef.ops.fields import BadValue, Enum, Field, describe
 from netdef.spec import codes
 from netdef.spec.document import Document, Path
 
@@ -156,7 +156,9 @@ def check_message(
             sound = False
         elif value is None and not field.nullable:
             told = f"{path_text(here, document)} has no value"
-            own.add(codes.BAD_VALUE, document.key(here), told, "give one or leave the key out")
+            word = isinstance(field, Enum) and "null" in field.choices
+            hint = 'write the word in quotes: "null"' if word else "give one or leave the key out"
+            own.add(codes.BAD_VALUE, document.key(here), told, hint)
         elif isinstance(field, Sub):
             values[key] = field.check(value, document, here, own)
             sound = sound and _all_sound(values[key])

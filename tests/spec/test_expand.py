@@ -9,7 +9,7 @@ import pytest
 
 from netdef.diag import Findings
 from netdef.spec.check import check_net
-from netdef.spec.expand import expand
+from netdef.spec.expand import expand, is_fed
 from netdef.spec.net import NetState
 from netdef.spec.read import read_string
 
@@ -129,3 +129,15 @@ def test_the_spec_itself_stays_as_it_was():
     expand(spec, NetState(phase="TRAIN"))
 
     assert [(layer.bottom, layer.top) for layer in spec.layer] == before == [((), ()), ((), ())]
+
+
+def test_noise_does_not_feed_a_net():
+    """What an operator makes of nothing is no data: a TEST phase with noise alone is not used."""
+    noise = {"name": "noise", "type": "normal", "normal_param": {"shape": [2, 3]}}
+    data = {"name": "data", "type": "Input", "include": {"phase": "TRAIN"}}
+    findings = Findings()
+    spec = check_net(read_string(json.dumps({"layer": [data, noise]}), "net.yaml", findings), findings)
+
+    assert list(findings) == []
+    assert is_fed(spec, NetState(phase="TRAIN"))
+    assert not is_fed(spec, NetState(phase="TEST"))

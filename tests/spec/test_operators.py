@@ -311,6 +311,13 @@ FAULTS = [
         "which makes its own gradient (set grad_scale)",
     ),
     (
+        "{name: x, type: SoftmaxOutput, bottom: [data, label],"
+        " softmax_output_param: {preserve_shape: true, ^normalization: null}}",
+        "ND008",
+        'x.softmax_output_param.normalization has no value (write the word in quotes: "null")',
+    ),
+    ("{name: x, type: BatchNorm_v1, bottom: data, phase: ^TEST}", "ND036", "goes by the phase of the net"),
+    (
         "{name: x, type: LayerNorm, bottom: data, layer_norm_param: {axis: ^5}}",
         "ND200",
         "x: axis 5 is out of range for data 2x6x8 with 3 axes (from -3 to 2)",

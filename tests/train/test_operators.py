@@ -10,7 +10,9 @@ from click.testing import CliRunner
 from netdef.cli import command
 from netdef.diag import Error, NumericFault
 from netdef.train import events, snapshot
+from netdef.train.blobs import Blobs
 from netdef.train.check_grad import check_gradients
+from netdef.train.runner import Runner, input_shapes
 
 NET = """\
 name: small
@@ -112,6 +114,38 @@ def test_labels_are_checked_for_mxnets_losses(folder, job_of):
 
     (folder / "net.yaml").write_text(text + MXNETS.replace("valid}", "valid, use_ignore: true}"))
     assert job_of().train.loaded.net.losses
+
+
+def test_attention_written_out_is_multi_head_attention():
+    """Products, a softmax and transposes give what the one operator gives, and the same gradients."""
+    data = "  - {name: data, type: Input, top: data, input_param: {shape: {dim: [2, 5, 6]}}}\n"
+    out = (
+        "  - {name: heads, type: reshape, bottom: data, reshape_param: {shape: [0, 0, -4, 2, -1]}}\n"
+        "  - {name: apart, type: transpose, transpose_param: {axes: [0, 2, 1, 3]}}\n"
+        "  - {name: scaled, type: div_sqrt_dim}\n"
+        "  - {type: batch_dot, bottom: [scaled, apart], batch_dot_param: {transpose_b: true}}\n"
+        "  - {name: weights, type: softmax}\n"
+        "  - {type: batch_dot, bottom: [weights, apart]}\n"
+        "  - {type: transpose, transpose_param: {axes: [0, 2, 1, 3]}}\n"
+        "  - {name: written, type: reshape, reshape_param: {shape: [0, 0, -3]}}\n"
+    )
+    one = (
+        "  - {name: one, type: MultiHeadAttention, bottom: [data, data, data],"
+        " multi_head_attention_param: {num_heads: 2}}\n"
+    )
+    both = "  - {name: difference, type: elemwise_sub, bottom: [written, one]}\n"
+    loaded = builds.build(f"layer:\n{data}{out}{one}{both}  - {{type: square, loss_weight: 1}}\n")
+    blobs = Blobs(0, "float64")
+    blobs.add(loaded.net, loaded.shapes)
+    runner = Runner(loaded.net, input_shapes(loaded.net, loaded.shapes), blobs, wanted=["data"])
+    runner.inputs["data"][...] = np.random.default_rng(0).normal(0, 1, (2, 5, 6))
+    runner.forward(train=True)
+
+    assert runner.objective() < 1e-28
+    for weighted in ("written", "one"):
+        halves = f"  - {{name: cube, type: square, bottom: {weighted}, loss_weight: 1}}\n"
+        (checked,) = check_gradients(builds.build(f"layer:\n{data}{out}{one}{halves}"), seed=2)
+        assert checked.error < 1e-6
 
 
 @pytest.mark.parametrize(

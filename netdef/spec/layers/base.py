@@ -172,6 +172,11 @@ class Layer(Message):
         """Whether the layer may write its top over its bottom; Caffe refuses it for some types."""
         return True
 
+    @property
+    def feeds(self) -> bool:
+        """Whether the layer feeds the net: it reads nothing, and need not."""
+        return not self.bottoms[0] and not self.bottom
+
     def blob_count(self) -> int:
         """The number of learnable blobs that these fields call for."""
         return self.blobs

@@ -124,6 +124,13 @@ def _gradient_is_its_own(layer: Any, report: Report) -> None:
         report(codes.WITHOUT_EFFECT, "loss_weight", told, "set grad_scale" if scale else "remove it")
 
 
+def _phase_is_that_of_the_pass(layer: Any, report: Report) -> None:
+    """An operator whose work hangs on the phase goes by that of the pass, as in MXNet."""
+    if layer.has("phase") and "train" in parameters(layer.operator.forward):
+        told = f"phase has no effect on {layer.type}, which goes by the phase of the net"
+        report(codes.WITHOUT_EFFECT, "phase", told, "remove it")
+
+
 def _no_window(block: Any, report: Report) -> None:
     """A bilinear filler fills windows of two axes, which few operators have."""
     for name in block.fields:
@@ -140,6 +147,7 @@ class OperatorLayer(Layer):
         *(rule for rule in Layer.rules if rule is not arity),
         _fits_operator,
         _gradient_is_its_own,
+        _phase_is_that_of_the_pass,
     )
 
     operator: ClassVar[type[Op]]
@@ -151,6 +159,11 @@ class OperatorLayer(Layer):
         if not cls.block and key == block_of(cls.__name__):
             return codes.UNKNOWN_KEY, f"remove it: {cls.__name__} has no attributes"
         return super().refusal(key)
+
+    @property
+    def feeds(self) -> bool:
+        """Never: what an operator makes of nothing, such as noise, is no data."""
+        return False
 
     @classmethod
     def learnt(cls) -> tuple[str, ...]:
