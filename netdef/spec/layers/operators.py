@@ -28,8 +28,8 @@ from netdef.spec.message import Message, Report, Sub
 
 #: families that update weights, which is a solver's work
 _OF_SOLVERS = ("update", "adaptive")
-#: operators that netdef adds for the lowering of Caffe's layers
-_INTERNAL = ("Reinterpret",)
+#: operators that netdef adds for the lowering of Caffe's layers, and users' Python code, which no spec names
+_INTERNAL = ("Reinterpret", "Custom")
 #: the prefix of MXNet's `contrib` namespace, which a type leaves out
 _CONTRIB = "_contrib_"
 #: inputs behind `data` that MXNet's initializers know as parameters by their names
