@@ -103,8 +103,8 @@ class HardSigmoid(FromOutput):
     examples = (({}, {"data": (4, 3, 2)}), ({"alpha": 0.7, "beta": 0.3}, {"data": (4, 3)}))
 
     def types(self, t: Types) -> None:  # type: ignore[override]
-        super().types(t)
         t.floating("data")
+        super().types(t)
 
     def value(self, xp: Any, data: Any, output: Any, work: Any) -> None:
         xp.multiply(data, self.alpha, out=output)

@@ -5,7 +5,7 @@ Comparisons and logical operators give 1 or 0 in the dtype of their inputs and p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from netdef.ops import functions
@@ -22,10 +22,8 @@ def spaces_for(needs: Needs, shape: Full) -> dict[str, Workspace]:
     return {"spaces": Workspace((needs.arrays, *shape), needs.dtype)} if needs.arrays else {}
 
 
-def laid_out(spaces: Any, like: Any) -> Sequence[Any]:
+def laid_out(spaces: Any, like: Any) -> list[Any]:
     """The arrays of the workspace `spaces`, their axes ordered in memory as those of `like`."""
-    if spaces is None:
-        return ()
     return [ordered(spaces[number, ...], like) for number in range(len(spaces))]
 
 
@@ -63,7 +61,9 @@ class Pair(Op, abstract=True):
         return {**spaces_for(self.function.slope_needs, output), **part}
 
     def forward(self, xp: Any, lhs: Any, rhs: Any, output: Any, spaces: Any) -> None:
-        self.function.value(xp, lhs, rhs, output, laid_out(spaces, output))
+        if spaces is not None:
+            spaces = laid_out(spaces, output)
+        self.function.value(xp, lhs, rhs, output, spaces)
 
     def _wanted(self, dlhs: Any, drhs: Any) -> Iterator[tuple[Any, Any]]:
         """The gradients that somebody wants, each with the derivative."""
@@ -78,7 +78,7 @@ class Pair(Op, abstract=True):
             if gradient.shape != doutput.shape:  # the sum first: then the rest is small
                 add_up(xp, doutput, gradient)
                 head = gradient
-            derivative(xp, head, None, None, gradient, ())
+            derivative(xp, head, None, None, gradient, None)
 
     def _backward(
         self,
@@ -91,7 +91,7 @@ class Pair(Op, abstract=True):
         spaces: Any,
         part: Any,
     ) -> None:
-        arrays = laid_out(spaces, doutput)
+        arrays = None if spaces is None else laid_out(spaces, doutput)
         for gradient, derivative in self._wanted(dlhs, drhs):
             if gradient.shape == doutput.shape:
                 derivative(xp, doutput, lhs, rhs, gradient, arrays)

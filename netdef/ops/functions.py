@@ -3,7 +3,7 @@
 `netdef.ops.binary`, `broadcast` and `scalar` derive their operators from the instances at the end.  a and b
 are arrays that broadcast against each other, or one of them is a number.  `left` and `right` write the
 gradient that arrives, `head`, times the derivative by a or by b; what they write may be the memory of `head`,
-and a value that of a or b.
+and a value that of a or b.  `spaces` holds the arrays that the function needs, or is None.
 """
 
 from __future__ import annotations

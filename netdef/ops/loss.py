@@ -7,7 +7,7 @@ from typing import Any
 from netdef.ops.arrays import choose, others, softmax
 from netdef.ops.base import WIDE, Op, Workspace
 from netdef.ops.fields import Bool, Enum, Int
-from netdef.ops.shapes import Full, ShapeError, Shapes, complete, prod, show
+from netdef.ops.shapes import Full, ShapeError, Shapes, Types, complete, prod, show
 
 #: the least probability whose logarithm Caffe takes (FLT_MIN); the loss of one label is 87.34 at most
 TINY = 2.0**-126
@@ -18,10 +18,11 @@ class WithLabel(Op, abstract=True):
 
     inputs = ("data", "label")
 
-    def types(self, t: Shapes) -> None:
+    def types(self, t: Types) -> None:  # type: ignore[override]
         t.same("data", *self.output_names())
+        t.floating("data")
         if t["label"] is None:  # any type will do; labels that nobody declares are made like the data
-            t.merge("label", t["data"])
+            t.merge("label", t["data"])  # type: ignore[arg-type]
 
 
 class Labelled(WithLabel, abstract=True):

@@ -7,7 +7,7 @@ from typing import Any
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Dims, Enum, Float, Hint
 from netdef.ops.foreign import As, Fixed, Lost
-from netdef.ops.shapes import Shapes
+from netdef.ops.shapes import Shapes, Types
 
 
 class Dropout(Op):
@@ -49,6 +49,10 @@ class Dropout(Op):
         if (data := s["data"]) is not None:
             shared = [s.axis("data", axis, "axes") for axis in self.axes]
             s.merge("mask", tuple(1 if axis in shared else size for axis, size in enumerate(data)))
+
+    def types(self, t: Types) -> None:  # type: ignore[override]
+        super().types(t)
+        t.floating("data")
 
     def _drops(self, train: bool) -> bool:
         return train or self.mode == "always"

@@ -17,8 +17,8 @@ class Distribution(Op, abstract=True):
     """Turn the values along one axis into a distribution: data[, length] -> output of the same shape.
 
     The data are divided by `temperature` first.  With `use_length` only the first so many values along the
-    axis count, length (the shape of data without the axis, whole numbers) says how many; the others become 0
-    and get no gradient.  With `dtype` the output has another dtype than the data.
+    axis count, length (the shape of data without the axis, or (1,); whole numbers) says how many; the others
+    become 0 and get no gradient.  With `dtype` the output has another dtype than the data.
     """
 
     axis = Int(-1, "the axis whose values sum to one; negative counts from the end")
@@ -53,8 +53,9 @@ class Distribution(Op, abstract=True):
         if data is None:
             return
         axis = s.axis("data", self.axis)
-        s.merge("length", (*data[:axis], *data[axis + 1 :]), f"data is {show(data)} and the axis is {axis}")
-        if (length := s.get("length")) is not None:
+        others = (*data[:axis], *data[axis + 1 :])
+        s.merge("length", others or (1,), f"data is {show(data)} and the axis is {axis}")
+        if others and (length := s.get("length")) is not None:
             s.merge("data", (*length[:axis], data[axis], *length[axis:]))
             s.same("data", "output")
 
@@ -87,7 +88,7 @@ class Distribution(Op, abstract=True):
         xp.cumsum(places, out=places)  # from 1 on: an arange that allocates nothing
         line = places.reshape([-1 if i == axis else 1 for i in range(data.ndim)])
         beyond = ordered(beyond, data)
-        xp.greater(line, xp.expand_dims(length, axis), out=beyond)
+        xp.greater(line, length if data.ndim == 1 else xp.expand_dims(length, axis), out=beyond)
         return beyond
 
     def forward(

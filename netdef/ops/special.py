@@ -73,9 +73,18 @@ class Erf(Special):
 
 
 class Erfinv(Special):
-    """The inverse of the error function (Wichura 1988); infinite at -1 and 1, NaN beyond."""
+    """The inverse of the error function (Wichura 1988); infinite at -1 and 1, NaN beyond.
+
+    Of whole numbers it is 0, the only one that it maps to a whole number (MXNet's rule).
+    """
 
     names = ("erfinv",)
+
+    def forward(self, xp: Any, data: Any, output: Any, doubles: Any, mask: Any) -> None:
+        if output.dtype.kind == "f":
+            super().forward(xp, data, output, doubles, mask)
+        else:
+            output.fill(0)
 
     def compute(self, xp: Any, x: Any, spaces: Any, mask: Any) -> None:
         approximations.erfinv(xp, x, spaces, mask)

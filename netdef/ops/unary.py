@@ -111,7 +111,7 @@ class Negative(Multiple):
 
 
 class Abs(FromData):
-    """The absolute value; its derivative at 0 is 0."""
+    """The absolute value; its derivative at 0 is 0, and for NaN, too."""
 
     names = ("abs", "_sparse_abs")
     onnx = (As("Abs"),)
@@ -119,7 +119,10 @@ class Abs(FromData):
     exact = True
 
     def slope(self, xp: Any, data: Any, work: Any) -> Any:
-        xp.sign(data, out=work)
+        # not xp.sign, which is NaN for NaN
+        xp.absolute(data, out=work)
+        xp.greater(work, 0, out=work)
+        xp.copysign(work, data, out=work, casting="unsafe")
         return work
 
 

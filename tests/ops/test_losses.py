@@ -9,7 +9,7 @@ import pytest
 from netdef.ops import find
 from netdef.ops.base import Backward
 from netdef.ops.fields import BadValue
-from netdef.ops.shapes import ShapeError, Shapes
+from netdef.ops.shapes import ShapeError, Shapes, Types
 
 LOSSES = [
     "SoftmaxOutput",
@@ -285,3 +285,42 @@ def test_a_share_beyond_one_is_refused():
     for attributes in ({"momentum": 1.5}, {"sparseness_target": -0.1}):
         with pytest.raises(BadValue):
             find("IdentityAttachKLSparseReg")(**attributes)
+
+
+@pytest.mark.parametrize("name", [*LOSSES[:-1], "softmax_cross_entropy", "Dropout"])
+def test_whole_numbers_have_no_loss(name):
+    """Predictions of integers are refused, as in MXNet; labels may be integers."""
+    op = find(name)()
+    labels = dict.fromkeys(op.input_names()[1:], "int32")
+
+    with pytest.raises(ShapeError, match="data is int32, but floating-point numbers are needed"):
+        op.types(Types({"data": "int32", **labels, **dict.fromkeys(op.output_names())}))
+
+    types = Types({"data": "float64", **labels, **dict.fromkeys(op.output_names())})
+    op.types(types)
+    assert types["output"] == "float64"
+
+
+@pytest.mark.parametrize(
+    ("normalization", "thresh", "expected"),
+    [("null", 0, 3), ("batch", 0, 1.5), ("valid", 0, 1), ("valid", 2.5, 3), ("valid", 9, 3)],
+)
+def test_what_a_made_loss_is_divided_by(normalization, thresh, expected, kernels):
+    """The batch, or the numbers above the threshold, of which none counts as one."""
+    made = find("MakeLoss")(grad_scale=3, normalization=normalization, valid_thresh=thresh)
+    run = kernels(made, {"data": (2, 3)})
+    run.set("data", [[1, 2, 3], [-1, -2, 0]])
+    run.forward()
+
+    np.testing.assert_allclose(run.backward()["ddata"], expected)
+
+
+def test_a_margin_that_is_kept_has_no_gradient(kernels):
+    """Beyond the margin there is no loss; on it the squared one has none, the linear one neither."""
+    for linear in (False, True):
+        run = kernels(find("SVMOutput")(use_linear=linear), {"data": (2, 2), "label": (2,)})
+        run.set("data", [[2, -1.5], [1, -1]])
+        run.set("label", [0, 0])
+        run.forward()
+
+        assert not run.backward()["ddata"].any(), linear

@@ -6,7 +6,10 @@ from references import distribution, exempt, lines, reference, sample
 
 exempt("gradients_are_derivatives", "in mode instance its gradient is MXNet's", "SoftmaxActivation")
 
-LENGTHS = [({"axis": 0, "use_length": True, "temperature": 0.5}, {"data": (4, 3)})]
+LENGTHS = [
+    ({"axis": 0, "use_length": True, "temperature": 0.5}, {"data": (4, 3)}),
+    ({"use_length": True}, {"data": (4,)}),
+]
 DTYPES = [({"dtype": "float64", "axis": 0, "temperature": -2}, {"data": (4, 3)})]
 
 
