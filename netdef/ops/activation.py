@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from netdef.ops.arrays import sigmoid
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Enum, Float
 from netdef.ops.foreign import As, Fixed
@@ -40,11 +41,7 @@ class Sigmoid(FromOutput):
     onnx = (As("Sigmoid"),)
 
     def value(self, xp: Any, data: Any, output: Any, work: Any) -> None:
-        # Caffe's form: nothing overflows
-        xp.multiply(data, 0.5, out=output)
-        xp.tanh(output, out=output)
-        xp.multiply(output, 0.5, out=output)
-        xp.add(output, 0.5, out=output)
+        sigmoid(xp, data, output)
 
     def slope(self, xp: Any, output: Any, work: Any) -> Any:  # y (1 - y)
         xp.subtract(1, output, out=work)

@@ -60,6 +60,18 @@ def others(ndim: int, first: int, count: int = 1) -> tuple[int, ...]:
     return tuple(axis for axis in range(ndim) if not first <= axis < first + count)
 
 
+def sigmoid(xp: Any, data: Any, output: Any) -> None:
+    """1 / (1 + e^-data); `output` may be `data`.
+
+    Where e^-data is infinite this is 0, as it should be.  Caffe's (tanh(data / 2) + 1) / 2 takes as long and
+    is 0 in float32 from -17 on, of which a logarithm is infinite.
+    """
+    xp.negative(data, out=output)
+    xp.exp(output, out=output)
+    xp.add(output, 1, out=output)
+    xp.divide(1, output, out=output)
+
+
 def softmax(xp: Any, data: Any, axes: tuple[int, ...], peak: Any, output: Any) -> None:
     """Softmax over `axes`; `peak` holds one number for each distribution (size 1 along `axes`).
 

@@ -115,8 +115,6 @@ class Identity(Op, abstract=True):
 
     work = 0
     inplace: ClassVar[Pairs] = (("data", "output"),)
-    onnx = (As("Identity"),)
-    examples = (({}, {"data": (4, 3, 2)}),)
 
     def view(self, train: bool) -> tuple[str, str] | None:
         return "data", "output"
@@ -130,6 +128,8 @@ class Copy(Identity):
 
     names = ("_copy", "identity")
     inplace = (*Identity.inplace, ("doutput", "ddata"))
+    onnx = (As("Identity"),)
+    examples = (({}, {"data": (4, 3, 2)}),)
 
     def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
         xp.copyto(ddata, doutput)
@@ -138,6 +138,8 @@ class Copy(Identity):
 class BlockGrad(Identity):
     """The input itself, and no gradient for what lies below: data -> output of the same shape."""
 
+    onnx = (As("Identity"),)
+    examples = (({}, {"data": (4, 3, 2)}),)
     names = ("BlockGrad", "stop_gradient", "_sparse_stop_gradient")
 
 

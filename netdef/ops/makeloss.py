@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from netdef.ops.arrays import others, spread
-from netdef.ops.base import WIDE, Op, Workspace
+from netdef.ops.base import WIDE, Workspace
+from netdef.ops.elementwise import Identity
 from netdef.ops.fields import Enum, Float
 from netdef.ops.shapes import Shapes, prod
 
 
-class _Unchanged(Op, abstract=True):
-    """The input itself, the same memory where the plan allows; derived classes make the gradient."""
-
-    work = 0
-    inplace: ClassVar[tuple[tuple[str, str], ...]] = (("data", "output"),)
-
-    def view(self, train: bool) -> tuple[str, str] | None:
-        return "data", "output"
-
-    def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.copyto(output, data)
-
-
-class MakeLoss(_Unchanged):
+class MakeLoss(Identity):
     """The data as a loss: data -> output of the same shape, and a gradient whatever arrives from above.
 
     The gradient is grad_scale everywhere, divided by the count of numbers above `valid_thresh` (valid), never
@@ -57,7 +45,7 @@ class MakeLoss(_Unchanged):
         ddata.fill(self.grad_scale / max(1, divisor))
 
 
-class IdentityAttachKLSparseReg(_Unchanged):
+class IdentityAttachKLSparseReg(Identity):
     """The data, with a gradient that draws the mean activity of each unit to a target.
 
     data (N, C, S...), numbers between 0 and 1 as of a sigmoid -> output of the same shape.  Added to what

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops.arrays import choose, ordered
+from netdef.ops.arrays import choose, ordered, sigmoid
 from netdef.ops.base import Workspace
 from netdef.ops.fields import Bool, Float
 from netdef.ops.loss import Labelled, WithLabel
@@ -109,11 +109,7 @@ class LogisticRegressionOutput(Regression):
     work = 4
 
     def forward(self, xp: Any, data: Any, output: Any) -> None:
-        # (tanh(x / 2) + 1) / 2: nothing overflows
-        xp.multiply(data, 0.5, out=output)
-        xp.tanh(output, out=output)
-        xp.multiply(output, 0.5, out=output)
-        xp.add(output, 0.5, out=output)
+        sigmoid(xp, data, output)
 
 
 class SVMOutput(Labelled):

@@ -138,3 +138,13 @@ def test_half_precision_is_computed_in_half(kernels):
             np.testing.assert_allclose(
                 half.forward()["output"], double.forward()["output"], rtol=5e-3, atol=2e-3, err_msg=act_type
             )
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "Activation", "LogisticRegressionOutput"])
+def test_small_probabilities_are_exact(name, kernels):
+    """The sigmoid of -30 in float32 is e^-30, not 0: its logarithm is -30."""
+    op = find(name)(**({"act_type": "sigmoid"} if name == "Activation" else {}))
+    run = kernels(op, {"data": (2, 1)}, "float32")
+    run.set("data", [[-30], [-1000]])
+
+    np.testing.assert_allclose(run.forward()["output"], [[math.exp(-30)], [0]], rtol=1e-5)
