@@ -75,7 +75,7 @@ class Erf(Special):
 class Erfinv(Special):
     """The inverse of the error function (Wichura 1988); infinite at -1 and 1, NaN beyond.
 
-    Of whole numbers it is 0, the only one that it maps to a whole number (MXNet's rule).
+    Of whole numbers it is 0, since none stands for infinity and NaN.
     """
 
     names = ("erfinv",)
