@@ -196,7 +196,7 @@ class Op(Declared):
         inputs, outputs = self.input_names(), self.output_names()
         reads: list[str] = []
         writes: list[str] = []
-        for name in parameters(self.backward):
+        for name in (name for name in parameters(self.backward) if name not in INJECTED):
             if name == "args":
                 reads += inputs
             elif name == "dargs":

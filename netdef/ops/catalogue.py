@@ -45,6 +45,10 @@ FAMILIES = {
         linalg_det _linalg_slogdet linalg_slogdet _linalg_gelqf linalg_gelqf _linalg_syevd
     """,
     "deconvolution": "Deconvolution",
+    "densities": """
+        _random_pdf_uniform random_pdf_uniform _random_pdf_normal random_pdf_normal _random_pdf_gamma
+        random_pdf_gamma _random_pdf_exponential random_pdf_exponential
+    """,
     "dense": "FullyConnected",
     "detection": """
         _contrib_box_iou _contrib_box_nms _contrib_box_non_maximum_suppression _contrib_bipartite_matching
@@ -89,6 +93,11 @@ FAMILIES = {
     "permute": "transpose SwapAxis swapaxes reverse flip depth_to_space space_to_depth diag",
     "pooling": "Pooling",
     "pooling_v1": "Pooling_v1",
+    "probabilities": """
+        _random_pdf_poisson random_pdf_poisson _random_pdf_negative_binomial random_pdf_negative_binomial
+        _random_pdf_generalized_negative_binomial random_pdf_generalized_negative_binomial
+        _random_pdf_dirichlet random_pdf_dirichlet
+    """,
     "proposal": "_contrib_MultiProposal _contrib_Proposal",
     "quantization": "_contrib_quantize _contrib_dequantize",
     "random": """
