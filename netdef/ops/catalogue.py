@@ -20,6 +20,7 @@ FAMILIES = {
         _greater_equal _Greater_Equal _lesser _Lesser _lesser_equal _Lesser_Equal _logical_and
         _Logical_And _logical_or _Logical_Or _logical_xor _Logical_Xor
     """,
+    "boxcoding": "_contrib_box_encode _contrib_box_decode",
     "broadcast": """
         broadcast_add broadcast_plus _sparse_broadcast_add _sparse_broadcast_plus broadcast_sub
         broadcast_minus _sparse_broadcast_minus _sparse_broadcast_sub broadcast_mul
@@ -33,7 +34,7 @@ FAMILIES = {
     "columns": "im2col col2im",
     "contrib": """
         _contrib_quadratic _contrib_div_sqrt_dim _contrib_gradientmultiplier _contrib_arange_like
-        _contrib_index_array _contrib_allclose
+        _contrib_index_array _contrib_allclose _contrib_round_ste _contrib_sign_ste
     """,
     "convolution": "Convolution Convolution_v1",
     "correlation": "Correlation",
@@ -86,6 +87,7 @@ FAMILIES = {
     "lrn": "LRN",
     "makeloss": "MakeLoss IdentityAttachKLSparseReg",
     "matrix": "dot _sparse_dot batch_dot khatri_rao",
+    "multi": "multi_sum_sq multi_all_finite all_finite multi_lars",
     "multi_index": "_ravel_multi_index ravel_multi_index _unravel_index unravel_index",
     "multibox": "_contrib_MultiBoxPrior _contrib_MultiBoxTarget _contrib_MultiBoxDetection",
     "normalization": "BatchNorm CuDNNBatchNorm BatchNorm_v1 _contrib_SyncBatchNorm Scale",
