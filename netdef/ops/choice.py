@@ -128,6 +128,7 @@ class Shuffle(Op):
     """
 
     outputs = ("output", "order")
+    counted = 1
     names = ("_shuffle", "shuffle")
     work = 0
     allocates = "numpy's permutation has no out"

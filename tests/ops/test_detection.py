@@ -202,8 +202,37 @@ def test_proposals_are_repeated_where_there_are_too_few(kernels):
     np.testing.assert_allclose(outputs["score"], [[0.8]] * 3)
 
 
+def test_boxes_to_anchors_and_back(kernels):
+    """What box_encode makes of a box, box_decode makes a box of; the others get nothing."""
+    anchors, refs = [[[0, 0, 1, 1], [0.2, 0.1, 0.5, 0.8]]], [[[0.3, 0.2, 0.6, 0.6], [0.1, 0.1, 0.5, 0.9]]]
+    there = kernels(find("_contrib_box_encode")(), {"samples": (1, 2), "refs": (1, 2, 4)})
+    for name, value in (
+        ("anchors", anchors),
+        ("refs", refs),
+        ("matches", [[1, 0]]),
+        ("samples", [[1, 0.5]]),
+        ("means", 0),
+        ("stds", [0.1, 0.1, 0.2, 0.2]),
+    ):
+        there.set(name, value)
+    op = find("_contrib_box_decode")(std0=0.1, std1=0.1, std2=0.2, std3=0.2, format="corner")
+    back = kernels(op, {"data": (1, 2, 4)})
+    target = there.forward()
+    back.set("data", target["output0"])
+    back.set("anchors", anchors)
+
+    np.testing.assert_allclose(back.forward()["output"], [[refs[0][1], anchors[0][1]]])
+    np.testing.assert_array_equal(target["output1"], [[[1] * 4, [0] * 4]])
+
+
 #: operator, attributes, shapes, words of the message
 REFUSED = [
+    ("box_encode", {}, {"samples": (2, 3), "anchors": (2, 4, 4)}, "anchors is 2x4x4, but samples is 2x3"),
+    ("box_encode", {}, {"samples": (2, 3), "refs": (1, 4, 4)}, "of the images of the anchors"),
+    ("box_encode", {}, {"means": (3,)}, "one for each of the four numbers"),
+    ("box_decode", {}, {"data": (2, 3, 5)}, "boxes (B, N, 4) are needed"),
+    ("box_decode", {}, {"data": (2, 3, 4), "anchors": (2, 3, 4)}, "all images have the same"),
+    ("box_decode", {}, {"data": (2, 3, 4), "anchors": (1, 4, 4)}, "anchors is 1x4x4, but data is 2x3x4"),
     ("box_iou", {}, {"lhs": (4,), "rhs": (2, 4)}, "a list of boxes is needed"),
     ("box_iou", {}, {"lhs": (2, 5)}, "a box has four numbers"),
     ("box_nms", {}, {"data": (4, 5)}, "coord_start is 2, but each box of data 4x5 has 5 numbers"),
