@@ -274,10 +274,17 @@ class Enum(Field):
         return {"enum": list(self.choices)}
 
 
+#: how Python 2, and so the files of older versions of MXNet, write some whole numbers: 3L
+_LONG = re.compile(r"(?<=\d)L\b")
+
+
 class Dims(Number):
     """A tuple of whole numbers, one for each axis; an operator may take one number for all axes."""
 
     kind = "integer"
+
+    def read(self, text: str) -> Any:
+        return super().read(_LONG.sub("", text))
 
     def parse_one(self, value: Any) -> tuple[int, ...]:
         items = value if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]
@@ -297,6 +304,9 @@ class OpenDims(Field):
     """A tuple of whole numbers of which some may be `None`, as the `begin` and `end` of MXNet's slice."""
 
     kind = "integers"
+
+    def read(self, text: str) -> Any:
+        return super().read(_LONG.sub("", text))
 
     def parse_one(self, value: Any) -> tuple[int | None, ...]:
         items = value if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]

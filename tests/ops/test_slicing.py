@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from inference import inferred
 
 from netdef.ops import find
+from netdef.ops.fields import BadValue
 from netdef.ops.shapes import ShapeError
 
 place = st.none() | st.integers(-7, 7)
@@ -169,3 +170,11 @@ def test_names_of_parts():
     assert find("_split_v2")(indices=(0,)).output_names() == ("output",)
     assert find("_split_v2")(indices=(), sections=2).output_names() == ("output0", "output1")
     assert find("SliceChannel")(num_outputs=1).output_names() == ("output0",)
+
+
+def test_whole_numbers_of_python_2():
+    """Older files of MXNet write some sizes as 3L."""
+    assert find("Reshape")(shape="(2L, -1L)").shape_ == (2, -1)
+    assert find("slice")(begin="(0L, None)", end="(2L,3L)").end == (2, 3)
+    with pytest.raises(BadValue, match="is not a whole number"):
+        find("Reshape")(shape="(2LL,)")
