@@ -34,7 +34,7 @@ FAMILIES = {
     "columns": "im2col col2im",
     "contrib": """
         _contrib_quadratic _contrib_div_sqrt_dim _contrib_gradientmultiplier _contrib_arange_like
-        _contrib_index_array _contrib_allclose _contrib_round_ste _contrib_sign_ste
+        _contrib_index_array _contrib_allclose
     """,
     "convolution": "Convolution Convolution_v1",
     "correlation": "Correlation",
@@ -87,7 +87,7 @@ FAMILIES = {
     "lrn": "LRN",
     "makeloss": "MakeLoss IdentityAttachKLSparseReg",
     "matrix": "dot _sparse_dot batch_dot khatri_rao",
-    "multi": "multi_sum_sq multi_all_finite all_finite multi_lars",
+    "multi": "multi_sum_sq multi_lars",
     "multi_index": "_ravel_multi_index ravel_multi_index _unravel_index unravel_index",
     "multibox": "_contrib_MultiBoxPrior _contrib_MultiBoxTarget _contrib_MultiBoxDetection",
     "normalization": "BatchNorm CuDNNBatchNorm BatchNorm_v1 _contrib_SyncBatchNorm Scale",

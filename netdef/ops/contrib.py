@@ -8,7 +8,6 @@ from typing import Any
 from netdef.ops.arrays import count_up, ordered
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Dims, Float, Hint, Int
-from netdef.ops.rounding import Round, Sign
 from netdef.ops.shapes import Shapes, Types, prod, show
 
 
@@ -234,29 +233,3 @@ class AllClose(Op):
             xp.not_equal(b, b, out=right)
             xp.logical_or(near, xp.logical_and(left, right, out=left), out=near)
         output[...] = near.all()
-
-
-class RoundSTE(Round):
-    """The nearest whole number, a half away from 0, and the gradient as it is: data -> output.
-
-    A straight-through estimator, Bengio et al. 2013.  MXNet's contrib.round_ste.
-    """
-
-    names = ("_contrib_round_ste",)
-    inplace = (("data", "output"), ("doutput", "ddata"))
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        xp.copyto(ddata, doutput)
-
-
-class SignSTE(Sign):
-    """-1, 0 or 1, and the gradient as it is: data -> output.
-
-    A straight-through estimator, Bengio et al. 2013.  MXNet's contrib.sign_ste.
-    """
-
-    names = ("_contrib_sign_ste",)
-    inplace = (("data", "output"), ("doutput", "ddata"))
-
-    def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        xp.copyto(ddata, doutput)

@@ -1,23 +1,27 @@
-"""What optimizers ask about many tensors at once: whether they are finite, how long they are."""
+"""What optimizers ask about many tensors at once: how long they are, and rates by that."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from netdef.ops.base import Op, Workspace
-from netdef.ops.fields import Float, Hint, Int
+from netdef.ops.fields import Float, Int
 from netdef.ops.shapes import Shapes, Types, prod, show
 
 
-class Many(Op, abstract=True):
-    """An operator on tensors of any shapes: array_0, array_1, ... -> output."""
+class MultiSumSq(Op):
+    """The sum of the squares of each tensor: array_0, array_1, ... -> output (num_arrays,) of type float32.
+
+    The tensors may have any shapes.  No gradient passes.  MXNet's multi_sum_sq.
+    """
 
     num_arrays = Int(help="number of inputs", min=1)
 
-    variadic = True
+    names = ("multi_sum_sq",)
+    listed = True
     inputs = ()
-    work = 0
-    examples: ClassVar[Any] = (
+    scratch = ("squares",)
+    examples = (
         ({"num_arrays": 2}, {"array_0": (4, 3), "array_1": (4,)}),
         ({"num_arrays": 1}, {"array_0": (4, 3, 2)}),
     )
@@ -25,25 +29,15 @@ class Many(Op, abstract=True):
     def input_names(self) -> tuple[str, ...]:
         return tuple(f"array_{number}" for number in range(self.num_arrays))
 
+    def shape(self, s: Shapes) -> None:
+        s.merge("output", (self.num_arrays,), f"num_arrays is {self.num_arrays}", "num_arrays")
+
     def types(self, t: Types) -> None:  # type: ignore[override]
         t.same(*self.input_names())
         t.merge("output", "float32")
 
     def flops(self, s: Shapes) -> int:
         return 2 * sum(prod(s.full(name)) or 0 for name in self.input_names())
-
-
-class MultiSumSq(Many):
-    """The sum of the squares of each tensor: array_0, array_1, ... -> output (num_arrays,) of type float32.
-
-    No gradient passes.  MXNet's multi_sum_sq.
-    """
-
-    names = ("multi_sum_sq",)
-    scratch = ("squares",)
-
-    def shape(self, s: Shapes) -> None:
-        s.merge("output", (self.num_arrays,), f"num_arrays is {self.num_arrays}", "num_arrays")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         most = max(prod(s.full(name)) or 0 for name in self.input_names())
@@ -54,65 +48,6 @@ class MultiSumSq(Many):
             part = squares[: array.size].reshape(array.shape)
             xp.multiply(array, array, out=part, dtype=part.dtype)
             output[number] = part.sum()
-
-
-def _finite(xp: Any, arrays: Any, marks: Any) -> bool:
-    """Whether all elements are finite; `marks` has room for the largest array."""
-    for array in arrays:
-        part = marks[: array.size].reshape(array.shape)
-        if not xp.isfinite(array, out=part).all():
-            return False
-    return True
-
-
-class MultiAllFinite(Many):
-    """1 where all elements of all tensors are finite, else 0: array_0, array_1, ... -> output (1,).
-
-    Of type float32.  No gradient passes.  MXNet's multi_all_finite.
-    """
-
-    num_arrays = Int(1, "number of inputs", min=1)
-    init_output = Hint("whether MXNet starts anew or adds to what the output held; here it is always new")
-
-    names = ("multi_all_finite",)
-    scratch = ("marks",)
-
-    def shape(self, s: Shapes) -> None:
-        s.merge("output", (1,))
-
-    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        return {"marks": Workspace((max(prod(s.full(name)) or 0 for name in self.input_names()),), "bool")}
-
-    def forward(self, xp: Any, args: Any, output: Any, marks: Any) -> None:
-        output[...] = _finite(xp, args, marks)
-
-
-class AllFinite(Op):
-    """1 where all elements are finite, else 0: data -> output (1,) of type float32.
-
-    No gradient passes.  MXNet's all_finite.
-    """
-
-    init_output = Hint("whether MXNet starts anew or adds to what the output held; here it is always new")
-
-    names = ("all_finite",)
-    scratch = ("marks",)
-    examples = (({}, {"data": (4, 3)}),)
-
-    def shape(self, s: Shapes) -> None:
-        s.merge("output", (1,))
-
-    def types(self, t: Types) -> None:  # type: ignore[override]
-        t.merge("output", "float32")
-
-    def flops(self, s: Shapes) -> int:
-        return prod(s.full("data")) or 0
-
-    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        return {"marks": Workspace((prod(s.full("data")) or 0,), "bool")}
-
-    def forward(self, xp: Any, data: Any, output: Any, marks: Any) -> None:
-        output[...] = _finite(xp, [data], marks)
 
 
 class MultiLars(Op):

@@ -74,18 +74,6 @@ def test_a_norm_of_zero_leaves_the_rate_alone(norms, kernels):
     np.testing.assert_array_equal(run.forward()["output"], [0.5, 0.5])
 
 
-@pytest.mark.parametrize(("last", "expected"), [(2, 1), (np.inf, 0), (-np.inf, 0), (np.nan, 0)])
-def test_one_number_that_is_not_finite(last, expected, kernels):
-    """It shows wherever it stands, in one tensor or in several."""
-    several = kernels(find("multi_all_finite")(num_arrays=2), {"array_0": (2, 3), "array_1": (2,)})
-    single = kernels(find("all_finite")(), {"data": (2,)})
-    several.set("array_1", [1, last])
-    single.set("data", [1, last])
-
-    for output in (several.forward()["output"], single.forward()["output"]):
-        assert (output.dtype, output.tolist()) == ("float32", [expected])
-
-
 def test_a_layer_without_length_keeps_its_rate(kernels):
     """Where weight or gradient is 0 there is no quotient."""
     run = kernels(find("multi_lars")(eta=0.5, eps=0), {"lrs": (3,)})

@@ -59,15 +59,3 @@ def all_close(op, x, heads):
         for p, q in zip(x["a"].flat, x["b"].flat)
     ]
     return {"output": float(all(near))}
-
-
-exempt("gradients_are_derivatives", "the gradient passes as it is", "RoundSTE", "SignSTE")
-
-
-@reference("RoundSTE", "SignSTE")
-def straight_through(op, x, heads):
-    if type(op).__name__ == "SignSTE":
-        output = [math.copysign(v != 0, v) for v in x["data"].flat]
-    else:
-        output = [math.copysign(math.floor(abs(v) + 0.5), v) for v in x["data"].flat]
-    return {"output": np.reshape(output, x["data"].shape), "ddata": heads["doutput"]}
