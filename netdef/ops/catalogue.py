@@ -101,7 +101,7 @@ FAMILIES = {
         _random_pdf_dirichlet random_pdf_dirichlet
     """,
     "proposal": "_contrib_MultiProposal _contrib_Proposal",
-    "quantization": "_contrib_quantize _contrib_dequantize",
+    "quantization": "_contrib_quantize _contrib_quantize_v2 _contrib_requantize _contrib_dequantize",
     "random": """
         _random_uniform random_uniform uniform _random_uniform_like _random_normal random_normal normal
         _random_normal_like _random_gamma random_gamma _random_gamma_like _random_exponential

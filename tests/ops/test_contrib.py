@@ -82,6 +82,60 @@ def test_small_integers_as_mxnet_has_them(out_type, low, expected, ends, kernels
 
 
 @pytest.mark.parametrize(
+    ("attributes", "dtype", "expected", "ends"),
+    [
+        ({}, "int8", [-62, 8, 127], (-3.1, 3.1)),
+        ({"out_type": "uint8"}, "uint8", [0, 16, 255], (-1.5, 3.1)),
+        ({"out_type": "auto"}, "int8", [-62, 8, 127], (-3.1, 3.1)),
+        ({"min_calib_range": -2, "max_calib_range": 1}, "int8", [-96, 13, 127], (-2, 2)),
+        ({"out_type": "auto", "min_calib_range": 0, "max_calib_range": 2}, "uint8", [0, 26, 255], (0, 2)),
+    ],
+)
+def test_small_integers_of_a_range_that_is_found(attributes, dtype, expected, ends, kernels):
+    """What MXNet 1.9.1 gives on a CPU: the range of calibration, or that of the data."""
+    run = kernels(find("_contrib_quantize_v2")(**attributes), {"data": (3,)}, "float32")
+    run.set("data", [-1.5, 0.2, 3.1])
+
+    outputs = run.forward()
+
+    assert outputs["output0"].dtype == dtype
+    assert outputs["output0"].tolist() == expected
+    np.testing.assert_allclose((outputs["output1"][0], outputs["output2"][0]), ends, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["quantize", "quantize_v2"])
+def test_nothing_but_zeros(name, kernels):
+    """A range of nothing divides nothing."""
+    run = kernels(find(f"_contrib_{name}")(out_type="int8"), {"data": (3,)}, "float32")
+    for tensor in run.arrays:
+        run.set(tensor, 0)
+
+    assert run.forward()["output0"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected", "ends"),
+    [
+        ({}, [0, 1, 127], (-2.654269, 2.654269)),
+        ({"min_calib_range": -1, "max_calib_range": 2}, [0, 2, 127], (-2, 2)),
+        ({"out_type": "uint8"}, [0, 3, 255], (0, 2.654269)),
+        ({"out_type": "auto", "min_calib_range": 0, "max_calib_range": 2}, [0, 4, 255], (0, 2)),
+    ],
+)
+def test_large_integers_as_small_ones(attributes, expected, ends, kernels):
+    """What MXNet 1.9.1 gives on a CPU for sums that stand for numbers from -3 to 3."""
+    run = kernels(find("_contrib_requantize")(**attributes), {"data": (3,)}, "float32")
+    run.arrays["data"] = np.array([-1_000_000, 20_000_000, 1_900_000_000], "int32")
+    run.set("min_range", -3)
+    run.set("max_range", 3)
+
+    outputs = run.forward()
+
+    assert outputs["output0"].tolist() == expected
+    np.testing.assert_allclose((outputs["output1"][0], outputs["output2"][0]), ends, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("dtype", "expected"),
     [
         ("uint8", [0, 0.00782778859, 0.99412918, 1.99608612]),
