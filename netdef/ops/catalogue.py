@@ -15,19 +15,19 @@ FAMILIES = {
     "binary": """
         elemwise_add _plus _Plus _add _sparse_elemwise_add _grad_add elemwise_sub _minus _Minus _sub
         _sparse_elemwise_sub elemwise_mul _mul _Mul _sparse_elemwise_mul elemwise_div _div _Div
-        _sparse_elemwise_div _scatter_elemwise_div _mod _Mod _power _Power _hypot _Hypot _maximum
-        _Maximum _minimum _Minimum _equal _Equal _not_equal _Not_Equal _greater _Greater
-        _greater_equal _Greater_Equal _lesser _Lesser _lesser_equal _Lesser_Equal _logical_and
-        _Logical_And _logical_or _Logical_Or _logical_xor _Logical_Xor
+        _sparse_elemwise_div _scatter_elemwise_div _mod _Mod _power _Power _hypot _Hypot _maximum _Maximum
+        _minimum _Minimum _equal _Equal _not_equal _Not_Equal _greater _Greater _greater_equal
+        _Greater_Equal _lesser _Lesser _lesser_equal _Lesser_Equal _logical_and _Logical_And _logical_or
+        _Logical_Or _logical_xor _Logical_Xor
     """,
     "boxcoding": "_contrib_box_encode _contrib_box_decode",
     "broadcast": """
         broadcast_add broadcast_plus _sparse_broadcast_add _sparse_broadcast_plus broadcast_sub
-        broadcast_minus _sparse_broadcast_minus _sparse_broadcast_sub broadcast_mul
-        _sparse_broadcast_mul broadcast_div _sparse_broadcast_div broadcast_mod broadcast_power
-        broadcast_hypot broadcast_maximum broadcast_minimum broadcast_equal broadcast_not_equal
-        broadcast_greater broadcast_greater_equal broadcast_lesser broadcast_lesser_equal
-        broadcast_logical_and broadcast_logical_or broadcast_logical_xor
+        broadcast_minus _sparse_broadcast_minus _sparse_broadcast_sub broadcast_mul _sparse_broadcast_mul
+        broadcast_div _sparse_broadcast_div broadcast_mod broadcast_power broadcast_hypot
+        broadcast_maximum broadcast_minimum broadcast_equal broadcast_not_equal broadcast_greater
+        broadcast_greater_equal broadcast_lesser broadcast_lesser_equal broadcast_logical_and
+        broadcast_logical_or broadcast_logical_xor
     """,
     "broadcast_shape": "broadcast_axis broadcast_axes broadcast_to broadcast_like",
     "choice": "_random_randint random_randint _sample_multinomial sample_multinomial _shuffle shuffle",
@@ -46,11 +46,11 @@ FAMILIES = {
         linalg_det _linalg_slogdet linalg_slogdet _linalg_gelqf linalg_gelqf _linalg_syevd
     """,
     "deconvolution": "Deconvolution",
+    "dense": "FullyConnected",
     "densities": """
         _random_pdf_uniform random_pdf_uniform _random_pdf_normal random_pdf_normal _random_pdf_gamma
         random_pdf_gamma _random_pdf_exponential random_pdf_exponential
     """,
-    "dense": "FullyConnected",
     "detection": """
         _contrib_box_iou _contrib_box_nms _contrib_box_non_maximum_suppression _contrib_bipartite_matching
     """,
@@ -65,9 +65,9 @@ FAMILIES = {
         sample_generalized_negative_binomial
     """,
     "elementwise": """
-        add_n ElementWiseSum _sparse_ElementWiseSum _sparse_add_n _copy identity BlockGrad
-        stop_gradient _sparse_stop_gradient make_loss _sparse_make_loss _identity_with_attr_like_rhs
-        zeros_like _sparse_zeros_like ones_like Cast cast clip _sparse_clip
+        add_n ElementWiseSum _sparse_ElementWiseSum _sparse_add_n _copy identity BlockGrad stop_gradient
+        _sparse_stop_gradient make_loss _sparse_make_loss _identity_with_attr_like_rhs zeros_like
+        _sparse_zeros_like ones_like Cast cast clip _sparse_clip
     """,
     "embedding": "Embedding _sparse_Embedding _contrib_SparseEmbedding",
     "histogram": "_histogram",
@@ -125,20 +125,19 @@ FAMILIES = {
     "roi": "ROIPooling",
     "roi_align": "_contrib_ROIAlign",
     "rounding": """
-        sign _sparse_sign floor _sparse_floor ceil _sparse_ceil trunc _sparse_trunc fix _sparse_fix
-        round _sparse_round _contrib_round_ste _sparse__contrib_round_ste _contrib_sign_ste
+        sign _sparse_sign floor _sparse_floor ceil _sparse_ceil trunc _sparse_trunc fix _sparse_fix round
+        _sparse_round _contrib_round_ste _sparse__contrib_round_ste _contrib_sign_ste
         _sparse__contrib_sign_ste rint _sparse_rint logical_not
     """,
     "scalar": """
-        _plus_scalar _PlusScalar _minus_scalar _MinusScalar _scatter_plus_scalar
-        _scatter_minus_scalar _rminus_scalar _RMinusScalar _mul_scalar _MulScalar _div_scalar
-        _DivScalar _rdiv_scalar _RDivScalar _mod_scalar _ModScalar _rmod_scalar _RModScalar
-        _power_scalar _PowerScalar _rpower_scalar _RPowerScalar _hypot_scalar _HypotScalar
-        _maximum_scalar _MaximumScalar _minimum_scalar _MinimumScalar _equal_scalar _EqualScalar
-        _not_equal_scalar _NotEqualScalar _greater_scalar _GreaterScalar _greater_equal_scalar
-        _GreaterEqualScalar _lesser_scalar _LesserScalar _lesser_equal_scalar _LesserEqualScalar
-        _logical_and_scalar _LogicalAndScalar _logical_or_scalar _LogicalOrScalar
-        _logical_xor_scalar _LogicalXorScalar
+        _plus_scalar _PlusScalar _minus_scalar _MinusScalar _scatter_plus_scalar _scatter_minus_scalar
+        _rminus_scalar _RMinusScalar _mul_scalar _MulScalar _div_scalar _DivScalar _rdiv_scalar
+        _RDivScalar _mod_scalar _ModScalar _rmod_scalar _RModScalar _power_scalar _PowerScalar
+        _rpower_scalar _RPowerScalar _hypot_scalar _HypotScalar _maximum_scalar _MaximumScalar
+        _minimum_scalar _MinimumScalar _equal_scalar _EqualScalar _not_equal_scalar _NotEqualScalar
+        _greater_scalar _GreaterScalar _greater_equal_scalar _GreaterEqualScalar _lesser_scalar
+        _LesserScalar _lesser_equal_scalar _LesserEqualScalar _logical_and_scalar _LogicalAndScalar
+        _logical_or_scalar _LogicalOrScalar _logical_xor_scalar _LogicalXorScalar
     """,
     "scatter": """
         gather_nd scatter_nd _backward_gather_nd _scatter_set_nd _contrib_index_copy fill_element_0index
@@ -146,8 +145,8 @@ FAMILIES = {
     "sequence": "SequenceLast SequenceMask SequenceReverse",
     "sketching": "_contrib_fft _contrib_ifft _contrib_count_sketch",
     "slicing": """
-        slice crop _sparse_slice slice_axis slice_like Crop _slice_assign _crop_assign _slice_assign_scalar
-        _crop_assign_scalar
+        slice crop _sparse_slice slice_axis slice_like Crop _slice_assign _crop_assign
+        _slice_assign_scalar _crop_assign_scalar
     """,
     "softmax": "softmax softmin log_softmax SoftmaxActivation",
     "softmax_output": "SoftmaxOutput Softmax softmax_cross_entropy",
@@ -157,15 +156,15 @@ FAMILIES = {
     "structure": "Flatten flatten Reinterpret Concat concat _sparse_concat _rnn_param_concat stack",
     "tiles": "tile repeat Pad pad",
     "trigonometry": """
-        degrees _sparse_degrees radians _sparse_radians sin _sparse_sin cos _sparse_cos tan
-        _sparse_tan arcsin _sparse_arcsin arccos _sparse_arccos arctan _sparse_arctan sinh
-        _sparse_sinh cosh _sparse_cosh tanh _sparse_tanh arcsinh _sparse_arcsinh arccosh
-        _sparse_arccosh arctanh _sparse_arctanh
+        degrees _sparse_degrees radians _sparse_radians sin _sparse_sin cos _sparse_cos tan _sparse_tan
+        arcsin _sparse_arcsin arccos _sparse_arccos arctan _sparse_arctan sinh _sparse_sinh cosh
+        _sparse_cosh tanh _sparse_tanh arcsinh _sparse_arcsinh arccosh _sparse_arccosh arctanh
+        _sparse_arctanh
     """,
     "unary": """
-        negative _sparse_negative abs _sparse_abs reciprocal square _sparse_square sqrt _sparse_sqrt
-        rsqrt _sparse_rsqrt cbrt _sparse_cbrt rcbrt exp _sparse_exp expm1 _sparse_expm1 log
-        _sparse_log log10 _sparse_log10 log2 _sparse_log2 log1p _sparse_log1p smooth_l1
+        negative _sparse_negative abs _sparse_abs reciprocal square _sparse_square sqrt _sparse_sqrt rsqrt
+        _sparse_rsqrt cbrt _sparse_cbrt rcbrt exp _sparse_exp expm1 _sparse_expm1 log _sparse_log log10
+        _sparse_log10 log2 _sparse_log2 log1p _sparse_log1p smooth_l1
     """,
     "update": """
         sgd_update _sparse_sgd_update mp_sgd_update sgd_mom_update _sparse_sgd_mom_update
