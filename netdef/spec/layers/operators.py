@@ -27,7 +27,7 @@ from netdef.spec.layers.rules import arity, count_text
 from netdef.spec.message import Message, Report, Sub
 
 #: families that update weights, which is a solver's work
-_OF_SOLVERS = ("update", "adaptive")
+_OF_SOLVERS = ("update", "adaptive", "multi")
 #: operators that netdef adds for the lowering of Caffe's layers, and users' Python code, which no spec names
 _INTERNAL = ("Reinterpret", "Custom")
 #: the prefix of MXNet's `contrib` namespace, which a type leaves out
