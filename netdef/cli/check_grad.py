@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netdef.cli import options
-from netdef.cli.threads import hold_blas_to_one_thread
+from netdef.cli.threads import use_threads
 from netdef.diag import Error, Findings
 from netdef.passes.pipeline import load_net
 from netdef.train.objective import without_value
@@ -25,6 +25,7 @@ from netdef.train.objective import without_value
 @click.option(
     "--tolerance", type=float, default=1e-4, show_default=True, help="The largest relative error that passes."
 )
+@options.threads
 def check_grad(
     file: str,
     phase: str,
@@ -33,6 +34,7 @@ def check_grad(
     overrides: tuple[str, ...],
     seed: int,
     tolerance: float,
+    threads: int | None,
 ) -> None:
     """Compare the gradient of every learnable blob and input with central differences, in float64.
 
@@ -47,7 +49,7 @@ def check_grad(
     if valueless := without_value(loaded.net):
         told = f"{file}: {', '.join(valueless)} makes its own gradient and has no value to measure it by"
         raise Error(f"{told}; use a loss that has one, such as SoftmaxWithLoss")
-    hold_blas_to_one_thread()
+    use_threads(threads)
     from netdef.cli.tables import new_table, print_table
     from netdef.train.check_grad import check_gradients
 

@@ -39,6 +39,12 @@ def state(default: str) -> Callable[[F], F]:
     return decorate
 
 
+def threads(function: F) -> F:
+    """`--threads N`."""
+    told = "How many threads compute; all cores by default. Results are the same with any number."
+    return click.option("--threads", metavar="N", type=click.IntRange(min=1), help=told)(function)
+
+
 def net_state(phase: str, level: int, stages: Sequence[str]) -> NetState:
     """The state that the options ask for."""
     return NetState(phase=phase.upper(), level=level, stage=list(stages))

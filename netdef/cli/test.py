@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from netdef.cli import options
-from netdef.cli.threads import hold_blas_to_one_thread
+from netdef.cli.threads import use_threads
 from netdef.diag import Findings
 
 
@@ -26,6 +26,7 @@ from netdef.diag import Findings
 @options.state("TEST")
 @options.overrides
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.threads
 def test(
     file: str,
     weights: str,
@@ -36,13 +37,14 @@ def test(
     stages: tuple[str, ...],
     overrides: tuple[str, ...],
     form: str,
+    threads: int | None,
 ) -> None:
     """Print the mean of every score of a net over its data, each sample counted once.
 
     A score is computed for each batch, as Caffe does; accuracies of single classes are exact where one batch
     holds the whole set.
     """
-    hold_blas_to_one_thread()
+    use_threads(threads)
     from netdef.data.dataset import Library
     from netdef.passes.pipeline import open_spec
     from netdef.train.blobs import Blobs

@@ -1,4 +1,4 @@
-"""How many threads BLAS may use."""
+"""How many threads compute."""
 
 from __future__ import annotations
 
@@ -15,3 +15,21 @@ def hold_blas_to_one_thread() -> None:
     """
     for variable in _VARIABLES:
         os.environ.setdefault(variable, "1")
+
+
+def use_threads(count: int | None) -> None:
+    """Compute with `count` threads, by default one for each core that this process may use.
+
+    Steps are cut into pieces for them, and BLAS is held to one thread; call it before numpy is loaded.
+    """
+    hold_blas_to_one_thread()
+    from netdef.runtime.threads import set_threads
+
+    set_threads(count or cores())
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

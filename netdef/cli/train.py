@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from netdef.cli import options
-from netdef.cli.threads import hold_blas_to_one_thread
+from netdef.cli.threads import use_threads
 from netdef.diag import Findings, UsageError
 
 
@@ -31,6 +31,7 @@ from netdef.diag import Findings, UsageError
     show_default=True,
     help="A bar in a terminal, plain lines elsewhere.",
 )
+@options.threads
 def train(
     file: str,
     overrides: tuple[str, ...],
@@ -41,6 +42,7 @@ def train(
     max_iter: int | None,
     seed: int | None,
     progress: str,
+    threads: int | None,
 ) -> None:
     """Train the net of a solver FILE, then evaluate it.
 
@@ -52,7 +54,7 @@ def train(
         raise UsageError("--weights starts a new run and --resume goes on with an old one; give one of them")
     if partial and not weights:
         raise UsageError("--partial says how to take --weights; give that, too")
-    hold_blas_to_one_thread()
+    use_threads(threads)
     from netdef.cli.progress import listener
     from netdef.train import folder
     from netdef.train.memory import within_memory

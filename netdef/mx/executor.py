@@ -19,9 +19,9 @@ from netdef.mx.ndarray.ndarray import NDArray
 from netdef.ops.shapes import Shape, complete, show
 from netdef.passes.infer import infer_shapes
 from netdef.passes.trail import explain
+from netdef.runtime.bind import Pool
 from netdef.runtime.context import Context
 from netdef.runtime.executor import Executor as Engine
-from netdef.runtime.executor import Pool
 from netdef.runtime.report import describe_plan
 
 Arrays = Sequence[NDArray | None] | Mapping[str, NDArray] | None

@@ -128,6 +128,7 @@ class Activation(Op):
     act_type = Enum("relu", "sigmoid", "tanh", "softrelu", "softsign", help="the function")
 
     scratch = ("work",)
+    batched = ("data", "output")
     inplace = FromOutput.inplace
     onnx = (
         As("Relu", act_type=Fixed("relu")),

@@ -23,7 +23,7 @@ reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from netdef.ops.declared import Declared
@@ -50,6 +50,18 @@ class Workspace(NamedTuple):
     def dtype_for(self, operator: str) -> str:
         """The numpy name of the dtype where the operator's first output has the dtype `operator`."""
         return wide(operator) if self.dtype == WIDE else self.dtype or operator
+
+
+class Cut(NamedTuple):
+    """How a pass can be computed in pieces that need nothing of each other.
+
+    `axes` says along which axis a tensor, and its gradient likewise, is cut into equal parts; the other
+    tensors are read whole.  What pieces write of these are shares of a sum.  With `writes`, the pieces
+    compute only what is named there, and other cuts the rest.
+    """
+
+    axes: Mapping[str, int]
+    writes: tuple[str, ...] = ()
 
 
 def wide(dtype: str) -> str:
@@ -93,6 +105,8 @@ class Op(Declared):
     adds: ClassVar[bool] = False
     #: whether the kernels take all inputs as the list `args`, which `variadic` implies
     listed: ClassVar[bool] = False
+    #: tensors with the batch in front, if every sample is computed by itself
+    batched: ClassVar[tuple[str, ...]] = ()
     #: why the kernels have to allocate arrays, such as "numpy's sort has no out"; empty: they do not
     allocates: ClassVar[str] = ""
     #: MXNet's initializer, as the JSON text of `__init__`, of inputs and states whose name does not say it
@@ -208,6 +222,10 @@ class Op(Declared):
             elif name[1:] in inputs:
                 writes.append(name)
         return tuple(reads), tuple(writes)
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        """How a pass can be computed in pieces, for complete shapes; none if it cannot."""
+        return (Cut(dict.fromkeys(self.batched, 0)),) if self.batched else ()
 
     def instance(self, context: Any, shapes: Shapes, dtypes: Types) -> Op:
         """The operator that one executor runs.

@@ -36,6 +36,7 @@ class Pair(Op, abstract=True):
 
     inputs = ("lhs", "rhs")
     scratch = ("spaces", "part")
+    batched = ("lhs", "rhs", "output")
     function: ClassVar[Function]
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from netdef.ops import im2col, layouts, windows
 from netdef.ops.arrays import write_back
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import Cut, Op, Workspace
 from netdef.ops.fields import Bool, Dims, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -30,6 +30,7 @@ class Convolving(Op, abstract=True):
 
     inputs = ("data", "weight", "bias")
     scratch = (*im2col.SCRATCH, "filters")
+    batched = ("data", "output")
 
     def input_names(self) -> tuple[str, ...]:
         return self.inputs[:2] if self.no_bias else self.inputs
@@ -156,6 +157,9 @@ class Convolution(Convolving):
         sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
         needed = im2col.SCRATCH if backward else ("image", "columns", "product")
         return {**sizes.workspaces(*needed), **self._kept(s)}
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        return super().cuts(s, backward) if s.axis("data", self.axis) else ()
 
     def macs(self, s: Shapes) -> int:
         return math.prod(s.full("output")) * math.prod(s.full("weight")[1:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netdef.ops.arrays import write_back
-from netdef.ops.base import Op
+from netdef.ops.base import Cut, Op
 from netdef.ops.fields import Bool, Int
 from netdef.ops.foreign import As, Fixed, Lost
 from netdef.ops.shapes import ShapeError, Shapes, prod
@@ -67,13 +67,25 @@ class FullyConnected(Op):
         output = s["output"] or ()
         s.merge("data", (*output[:first], *data[first:]))
 
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        """By samples, or by outputs, which the weight's gradient is cut by: it has no shares of a sum."""
+        if self._first(s) == 0:
+            return ()  # one sample
+        samples = Cut({"data": 0, "output": 0}, ("ddata",) if backward else ())
+        by_output = {"output": -1, "weight": 1 if self.transpose else 0, "bias": 0}
+        if backward:
+            return samples, Cut(by_output, ("dweight", "dbias"))
+        few = s.full("output")[0] < self.num_hidden
+        return (Cut(by_output),) if few else (samples,)
+
     def macs(self, s: Shapes) -> int:
         return (prod(s.full("output")) or 0) * (prod(s.full("weight")) or 0) // self.num_hidden
 
     def forward(self, xp: Any, data: Any, weight: Any, bias: Any, output: Any) -> None:
         matrix = weight if self.transpose else weight.T
-        outer = output.size // self.num_hidden
-        flat = output.reshape(outer, self.num_hidden)
+        hidden = matrix.shape[1]
+        outer = output.size // hidden
+        flat = output.reshape(outer, hidden)
         xp.matmul(data.reshape(outer, matrix.shape[0]), matrix, out=flat)
         if bias is not None:
             xp.add(flat, bias, out=flat)
@@ -83,7 +95,7 @@ class FullyConnected(Op):
         self, xp: Any, doutput: Any, data: Any, weight: Any, ddata: Any, dweight: Any, dbias: Any
     ) -> None:
         matrix = weight if self.transpose else weight.T
-        upper = doutput.reshape(-1, self.num_hidden)
+        upper = doutput.reshape(-1, matrix.shape[1])
         if ddata is not None:
             flat = ddata.reshape(upper.shape[0], matrix.shape[0])
             xp.matmul(upper, matrix.T, out=flat)

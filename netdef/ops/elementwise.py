@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered
-from netdef.ops.base import Op, Variadic, Workspace
+from netdef.ops.base import Cut, Op, Variadic, Workspace
 from netdef.ops.fields import DType, Float, Floats
 from netdef.ops.foreign import As, Fixed, Lost
 from netdef.ops.shapes import ShapeError, Shapes, Types
@@ -69,6 +69,9 @@ class ElementWiseSum(Variadic):
                 hint="give one for each input, or none",
             )
         same_shape(s, *self.input_names(), "output")
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        return (Cut(dict.fromkeys((*self.input_names(), "output"), 0)),)
 
     def _weights(self) -> tuple[float, ...]:
         return self.coeff or (1.0,) * self.num_args

@@ -36,6 +36,7 @@ class LRN(Op):
     )
 
     outputs = ("output", "scale")
+    batched = ("data", *outputs)
     scratch = ("values", "sums", "partial")
     inplace = (("data", "output"), ("doutput", "ddata"))
     onnx = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered, others, spread
-from netdef.ops.base import WIDE, Op, Workspace, wide
+from netdef.ops.base import WIDE, Cut, Op, Workspace, wide
 from netdef.ops.fields import Bool, Enum, Float, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.moments import centre, invert_root, projections, through
@@ -73,6 +73,12 @@ class _BatchNorm(Op, abstract=True):
         channels = Workspace((data[s.axis("data", self.axis)],), WIDE)
         names = ("first", "second", "scale", "inverse") if backward else ("first", "second", "scale")
         return {"work": Workspace(data, WIDE), **dict.fromkeys(names, channels)}
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        if self.statistics == "sum":
+            return ()  # all channels share one factor, which a forward pass moves
+        vectors = (*self.inputs[1:], *self.states[:2], "mean", "var")
+        return (Cut({"data": self.axis, "output": self.axis, **dict.fromkeys(vectors, 0)}),)
 
     def _of_the_batch(self, train: bool) -> bool:
         """Whether a pass uses the statistics of the batch."""

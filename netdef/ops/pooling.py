@@ -114,6 +114,7 @@ class Pooling(Windowed):
     cudnn_off = Hint()
 
     outputs = ("output", "winner", "slope", "factor")
+    batched = ("data", *outputs)
     scratch = ("partial", "padded", "mask", "taken", "share", "lengths", "power")
     onnx = (
         As("GlobalMaxPool", pool_type=Fixed("max"), p_value=_NOT_LP, **_GLOBAL),

@@ -33,6 +33,7 @@ class Scalar(Op, abstract=True):
     _kept: tuple[Any, Any] = (None, None)
 
     scratch = ("spaces",)
+    batched = ("data", "output")
     inplace: ClassVar[Pairs] = (("data", "output"),)
     examples = (({"scalar": 1.5}, {"data": (4, 3, 2)}),)
 

@@ -31,6 +31,7 @@ class Unary(Op, abstract=True):
     slope_dtype: ClassVar[str] = ""
 
     scratch = ("work",)
+    batched = ("data", "output")
     inplace: ClassVar[Pairs] = (("data", "output"),)
     examples: ClassVar[Examples] = (({}, {"data": (4, 3, 2)}),)
 

@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netdef.diag import MXNetError
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol
-from netdef.ops.base import Backward, Op, kernel_arguments, parameters
+from netdef.ops.base import Backward, Op
 from netdef.ops.shapes import complete, show
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Failure, infer_shapes, infer_types, node_shapes, node_types, unfit
 from netdef.passes.trail import explain
+from netdef.runtime.bind import Binder, Bound, Pool, Watched
 from netdef.runtime.context import Context
-from netdef.runtime.kernels import Call, run
-from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor, make_plan
-
-#: a node, and the arrays that its kernel wrote by the operator's names
-Watched = tuple[Node, dict[str, Any]]
-
-
-class Pool:
-    """Memory for values in between, which executors that run by turns may share; it grows as they need."""
-
-    def __init__(self) -> None:
-        self._block: Any = None
-
-    def take(self, xp: Any, size: int) -> Any:
-        """At least `size` bytes: the ones that others use as well, unless these are too few."""
-        if self._block is None or self._block.size < size:
-            self._block = aligned_empty(xp, size)
-        return self._block
-
-
-class Bound(NamedTuple):
-    """A plan with its arrays: kernel calls whose arguments are fixed."""
-
-    plan: Plan
-    forward: list[Call]
-    backward: list[Call]
-    #: how many forward calls come before a view, and the view
-    views: list[tuple[int, Watched]]
-    outputs: list[Any]
-    head_gradients: list[Any]
+from netdef.runtime.kernels import run
+from netdef.runtime.plan import GRADIENT, VALUE, Plan, make_plan
 
 
 class Executor:
@@ -175,7 +148,7 @@ class Executor:
             while views and views[0][0] <= number:
                 yield views.pop(0)[1]
             run(self.xp, [call])
-            yield _named(bound.plan.steps[number], call)
+            yield bound.written[number]
         yield from (watched for _, watched in views)
         self._last, self._ready_for_backward = bound, train
 
@@ -187,9 +160,9 @@ class Executor:
         first = len(bound.plan.cleared)
         last = first + len(bound.plan.steps) - bound.plan.boundary
         run(self.xp, bound.backward[:first])
-        for step, call in zip(bound.plan.steps[bound.plan.boundary :], bound.backward[first:last]):
+        for watched, call in zip(bound.written[bound.plan.boundary :], bound.backward[first:last]):
             run(self.xp, [call])
-            yield _named(step, call)
+            yield watched
         run(self.xp, bound.backward[last:])
 
     @property
@@ -217,44 +190,13 @@ class Executor:
     # -- binding --
 
     def _bind(self, plan: Plan) -> Bound:
-        xp = self.xp
-        arena = (self.pool or Pool()).take(xp, plan.arena_bytes)
-        heads = [t for t in plan.head_gradients if t is not None]
-        external = {
-            VALUE: {**self.arguments, **self.states},
-            GRADIENT: self.gradients,
-            HEAD_GRADIENT: {t.name: xp.zeros(t.shape, t.dtype) for t in heads},
-        }
-
-        def array(tensor: Tensor) -> Any:
-            if tensor.external:
-                whole = external[tensor.offset][tensor.name]
-                shaped = whole.reshape(tensor.shape)
-                if not xp.may_share_memory(whole, shaped) and whole.size:
-                    raise MXNetError(f"the array of {tensor.name} must be contiguous")
-                return shaped
-            part = arena[tensor.offset : tensor.offset + tensor.bytes]
-            return part.view(tensor.dtype).reshape(tensor.shape)
-
-        head_gradients = [None if t is None else array(t) for t in plan.head_gradients]
+        external = {VALUE: {**self.arguments, **self.states}, GRADIENT: self.gradients}
+        pool = self.pool or Pool()
+        bound = Binder(self.xp, plan, external, self.random, self._instances, pool).bind()
         for number, weight in (self.objective or {}).items():
-            if (target := head_gradients[number]) is not None:
+            if (target := bound.head_gradients[number]) is not None:
                 target[...] = weight
-        injected = {"xp": xp, "train": plan.train, "random": self.random}
-        calls: list[Call] = []
-        for step in plan.steps:
-            op = self._instances.get(step.node.forward or step.node, step.op)
-            kernel = op.backward if step.backward else op.forward
-            arrays = {name: array(tensor) for name, tensor in step.tensors.items()}
-            calls.append((kernel, kernel_arguments(op, kernel, arrays, injected, step.added)))
-        backward: list[Call] = [(array(tensor).fill, (0,)) for tensor in plan.cleared]
-        backward += calls[plan.boundary :]
-        for part in plan.accumulate:
-            source, target = array(part.source), array(part.target)
-            backward.append((xp.add, (target, source, target)) if part.add else (xp.copyto, (target, source)))
-        views = [(view.after, (view.node, {view.name: array(view.tensor)})) for view in plan.views]
-        outputs = [array(tensor) for tensor in plan.heads]
-        return Bound(plan, calls[: plan.boundary], backward, views, outputs, head_gradients)
+        return bound
 
     def _instantiate(self) -> dict[Node, Op]:
         """The operators that are this executor's own, by node."""
@@ -299,22 +241,6 @@ class Executor:
         return value
 
 
-def _named(step: Step, call: Call) -> Watched:
-    """A step's node with what its kernel wrote."""
-    kernel, arguments = call
-    named = dict(zip(parameters(kernel), arguments))
-    for names, kind in ((step.op.input_names(), "dargs"), (step.op.output_names(), "outs")):
-        named.update(zip((f"d{name}" if step.backward else name for name in names), named.pop(kind, ())))
-    return step.node, {name: named[name] for name in step.node.write_names() if named.get(name) is not None}
-
-
 def _settled(fact: Any) -> bool:
     """Whether a dtype is known, or every size of a shape."""
     return isinstance(fact, str) or complete(fact)
-
-
-def aligned_empty(xp: Any, size: int, alignment: int = 64) -> Any:
-    """Uninitialised bytes from a multiple of `alignment` on, so that vector loads do not straddle lines."""
-    block = xp.empty(size + alignment, "uint8")
-    start = -block.__array_interface__["data"][0] % alignment if hasattr(block, "__array_interface__") else 0
-    return block[start : start + size]

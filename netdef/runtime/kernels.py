@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from netdef.diag import MXNetError
+from netdef.runtime.threads import run_pieces
 
 #: a kernel with its arguments
 Call = tuple[Callable[..., Any], Sequence[Any]]
@@ -19,8 +21,20 @@ def run(xp: Any, calls: Sequence[Call]) -> None:
     because it does not warn.  Raises `MXNetError` for a matrix that cannot be factored or inverted.
     """
     try:
-        with xp.errstate(all="ignore") if hasattr(xp, "errstate") else nullcontext():
+        with quiet(xp):
             for kernel, arguments in calls:
                 kernel(*arguments)
     except xp.linalg.LinAlgError as error:
         raise MXNetError(f"linear algebra: {error}") from None
+
+
+def quiet(xp: Any) -> Any:
+    """A context of this thread in which numpy does not warn."""
+    return xp.errstate(all="ignore") if hasattr(xp, "errstate") else nullcontext()
+
+
+def run_split(xp: Any, pieces: Sequence[Call], sums: Sequence[Call]) -> None:
+    """Call the pieces of a step on the threads of the process, then add up their shares in order."""
+    run_pieces(partial(quiet, xp), pieces)
+    for add, arguments in sums:
+        add(*arguments)

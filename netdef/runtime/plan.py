@@ -15,6 +15,7 @@ from netdef.ops.base import Backward, Op
 from netdef.ops.shapes import Full, Shapes
 from netdef.passes.gradient import Joint
 from netdef.passes.memory import Interval, pack
+from netdef.runtime.pieces import Piece, pieces_of, shapes_of
 
 #: what stands for the offset of an array that is not in the arena: an argument or state, by the name of its
 #: variable; the gradient of an argument, likewise; the gradient that arrives at a head, by the head's number
@@ -67,6 +68,8 @@ class Step(NamedTuple):
     #: parameter names of the gradients that the kernel adds to
     added: frozenset[str]
     flops: int
+    #: the calls that it consists of where it is cut, each with the tensors of its own: workspaces, shares
+    pieces: tuple[tuple[Piece, Mapping[str, Tensor]], ...] = ()
 
 
 class View(NamedTuple):
@@ -113,13 +116,18 @@ class _Buffer:
         self.bytes, self.first, self.last, self.offset = size, first, first, 0
 
 
+#: shape, dtype and place of a workspace
+_Scratch = tuple[Full, str, _Buffer]
+
+
 class _Draft(NamedTuple):
     """A step before offsets are known."""
 
     node: Node
     entries: Mapping[str, Entry]
-    scratch: Mapping[str, tuple[Full, str, _Buffer]]
+    scratch: Mapping[str, _Scratch]
     inplace: tuple[tuple[str, str], ...]
+    pieces: tuple[tuple[Piece, Mapping[str, _Scratch]], ...]
 
 
 class _Planner:
@@ -232,15 +240,38 @@ class _Planner:
                 self.buffer_of[entry] = self._buffer(self.bytes(entry), number)
         for entry in writes.values():
             self._extend(entry, self.last_use.get(entry, number))
-        scratch = {}
-        for name, space in op.workspaces(self._facts(node), backward).items():
+        facts = self._facts(node)
+        pieces = pieces_of(
+            op,
+            backward,
+            facts,
+            tuple(reads),
+            tuple(writes),
+            inplace,
+            op.flops(facts) * (2 if backward else 1),
+            ITEM_SIZES[self.dtypes[Entry(node.forward or node, 0)]],
+        )
+        scratch = {} if pieces else self._scratch(number, node, facts)
+        cut = []
+        for place, piece in enumerate(pieces):
+            own = self._scratch(number, node, shapes_of(piece, facts))
+            if place and piece.unwanted == pieces[place - 1].unwanted:
+                own |= {name: self._share(number, writes[name]) for name in piece.shares}
+            cut.append((piece, own))
+        return _Draft(node, {**reads, **writes}, scratch, tuple(inplace), tuple(cut))
+
+    def _scratch(self, number: int, node: Node, facts: Shapes) -> dict[str, _Scratch]:
+        """The workspaces of a node, or of a piece of it."""
+        op, backward = kernel_of(node)
+        found = {}
+        for name, space in op.workspaces(facts, backward).items():
             dtype = space.dtype_for(self.dtypes[Entry(node.forward or node, 0)])
-            scratch[name] = (
-                space.shape,
-                dtype,
-                self._buffer(math.prod(space.shape) * ITEM_SIZES[dtype], number),
-            )
-        return _Draft(node, {**reads, **writes}, scratch, tuple(inplace))
+            size = math.prod(space.shape) * ITEM_SIZES[dtype]
+            found[name] = (space.shape, dtype, self._buffer(size, number))
+        return found
+
+    def _share(self, number: int, entry: Entry) -> _Scratch:
+        return self.shapes[entry], self.dtypes[entry], self._buffer(self.bytes(entry), number)
 
     def _alias(self, source: Entry, output: Entry) -> bool:
         """Let `output` be the memory of `source`; not where a caller would then hold the same array twice."""
@@ -313,11 +344,17 @@ class _Planner:
     def _finish(self, draft: _Draft) -> Step:
         op, backward = kernel_of(draft.node)
         tensors = {name: self.tensor(entry) for name, entry in draft.entries.items()}
-        for name, (shape, dtype, buffer) in draft.scratch.items():
-            tensors[name] = Tensor(shape, dtype, buffer.offset, name)
+        tensors |= _placed(draft.scratch)
+        pieces = tuple((piece, _placed(own)) for piece, own in draft.pieces)
         added = frozenset(name for name, entry in draft.entries.items() if entry in self.added)
         flops = op.flops(self._facts(draft.node)) * (2 if backward else 1)
-        return Step(draft.node, op, backward, tensors, draft.inplace, added, flops)
+        return Step(draft.node, op, backward, tensors, draft.inplace, added, flops, pieces)
+
+
+def _placed(scratch: Mapping[str, _Scratch]) -> dict[str, Tensor]:
+    return {
+        name: Tensor(shape, dtype, buffer.offset, name) for name, (shape, dtype, buffer) in scratch.items()
+    }
 
 
 def kernel_of(node: Node) -> tuple[Op, bool]:

@@ -24,7 +24,8 @@ def plan_net(net: Net, shapes: Known, dtype: str = "float32") -> Plan:
 def describe_plan(plan: Plan) -> str:
     """A plan as text, one line for each step.
 
-    Pass, node, operator, where its results live, memory shared in place and FLOPs.
+    Pass, node, operator, where its results live, memory shared in place, into how many pieces threads may
+    take it, and FLOPs.
     """
     lines = []
     for number, step in enumerate(plan.steps):
@@ -40,6 +41,8 @@ def _step(number: int, step: Step) -> str:
     written = [name for name in step.node.write_names() if name in step.tensors]
     results = ", ".join(_tensor(name, step.tensors[name]) for name in written)
     shared = "".join(f", {name} over {source}" for source, name in step.inplace)
+    if step.pieces:
+        shared += f", in {len(step.pieces)} pieces"
     return (
         f"{number:4} {step.node.name:24} {type(step.op).__name__:18} {results}{shared}; {step.flops:,} FLOPs"
     )

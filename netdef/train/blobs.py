@@ -12,7 +12,7 @@ import numpy as np
 from netdef.graph.build import Net, Param
 from netdef.graph.node import Entry
 from netdef.passes.infer import Known
-from netdef.runtime.executor import aligned_empty
+from netdef.runtime.bind import aligned_empty
 from netdef.train.fillers import fill
 
 

@@ -7,7 +7,9 @@ import pytest
 from interpreter import Interpreter, shapes_of
 
 import netdef as mx
+from netdef.runtime import pieces
 from netdef.runtime.executor import Executor
+from netdef.runtime.threads import set_threads
 
 
 def lenet():
@@ -33,8 +35,12 @@ def bound(net, **shapes):
     return executor
 
 
-def test_sharing_memory_changes_no_value():
-    """A training step of LeNet gives the bits of a run in which every tensor has its own memory."""
+def test_sharing_memory_changes_no_value(monkeypatch):
+    """A training step of LeNet gives the bits of a run in which every tensor has its own memory.
+
+    Uncut, because pieces add up in another order than the interpreter.
+    """
+    monkeypatch.setattr(pieces, "MOST", 1)
     net = lenet()
     executor = bound(net, data=(8, 1, 28, 28))
     arrays = {name: array.asnumpy() for name, array in executor.arg_dict.items()}
@@ -129,6 +135,25 @@ def test_every_output_has_memory_of_its_own(train):
     for number, array in enumerate(arrays):
         assert not any(np.shares_memory(array, other) for other in arrays[:number])
     assert [array.ravel().tolist() for array in arrays] == [[size] * 6 for size in (1, 2, 2, 2, 1)]
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    """Pieces do not depend on the number of threads, nor does the order in which their shares are added."""
+    found = []
+    for count in (1, 2, 3):
+        executor = lenet().simple_bind(data=(32, 1, 28, 28))
+        random = np.random.default_rng(0)
+        for name, array in executor.arg_dict.items():
+            array[:] = 1 if name.endswith("label") else random.standard_normal(array.shape) / 10
+        set_threads(count)
+        try:
+            executor.forward(is_train=True)
+            executor.backward([mx.nd.ones(output.shape) for output in executor.outputs])
+        finally:
+            set_threads(1)
+        found.append([array.asnumpy().tobytes() for array in executor.grad_dict.values()])
+    assert any(step.pieces for step in executor.engine.plan(True).steps)
+    assert found[0] == found[1] == found[2]
 
 
 def test_flatten_is_a_view():

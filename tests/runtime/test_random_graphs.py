@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from interpreter import Interpreter
 from randomgraphs import graphs
 
+from netdef.runtime import pieces
 from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
+from netdef.runtime.threads import set_threads
 
 FEW = settings(
     max_examples=100,
@@ -131,6 +133,19 @@ def test_a_plan_computes_what_the_operators_say(data):
 def test_an_objective_weights_its_heads(data):
     """With an objective the gradients are those of the weighted sum of its heads, and of no other head."""
     check(data, with_objective=True)
+
+
+@FEW
+@given(st.data())
+def test_pieces_on_threads_compute_what_the_operators_say(data):
+    """The same with every step in pieces, on more threads than there are pieces of work."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "SHORTEST", 1e-15)
+        set_threads(3)
+        try:
+            check(data, with_objective=data.draw(st.booleans()))
+        finally:
+            set_threads(1)
 
 
 @pytest.mark.slow

@@ -1,0 +1,125 @@
+"""How a step is cut into pieces that threads compute side by side.
+
+Decided by costs alone, never by the number of threads or by a measurement: the pieces, whose sums are added
+in their order, are the same everywhere, and so are the bits of the results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from netdef.ops.base import Cut, Op, parameters
+from netdef.ops.shapes import Full, Shapes, prod
+
+#: seconds that a piece takes at least, so that starting it does not cost more than it gains
+SHORTEST = 50e-6
+#: pieces of one step at most
+MOST = 4
+#: what a core does in a second: arithmetic of products, and bytes of memory that it goes through
+FLOPS, BYTES = 40e9, 10e9
+
+
+class Piece(NamedTuple):
+    """One of the kernel calls that a step consists of."""
+
+    #: tensor -> the axis along which it is cut, and the part that this piece has of it
+    parts: Mapping[str, tuple[int, int, int]]
+    #: results that other pieces compute
+    unwanted: frozenset[str]
+    #: results to which this piece adds a share, with the first piece writing to the result itself
+    shares: tuple[str, ...]
+
+
+def pieces_of(
+    op: Op,
+    backward: bool,
+    shapes: Shapes,
+    read: Collection[str],
+    written: Sequence[str],
+    inplace: Sequence[tuple[str, str]],
+    flops: int,
+    itemsize: int,
+) -> tuple[Piece, ...]:
+    """The pieces of a pass with tensors of these shapes; none where it is better computed whole."""
+    kernel = op.backward if backward else op.forward
+    moved = sum(elements(shapes, name) for name in (*read, *written)) * itemsize
+    count = min(MOST, int(max(flops / FLOPS, moved / BYTES) / SHORTEST))
+    if count < 2 or "random" in parameters(kernel):
+        return ()
+    made: list[Piece] = []
+    cuts = op.cuts(shapes, backward)
+    for cut in cuts:
+        wanted = [name for name in written if not cut.writes or name in cut.writes]
+        if wanted:
+            made += _cut(cut, shapes, {*read, *wanted}, wanted, frozenset(written) - {*wanted}, count)
+    if inplace and not _safe(inplace, made, len(cuts)):
+        return ()
+    return tuple(made) if len(made) > 1 else ()
+
+
+def base(name: str, shapes: Shapes) -> str:
+    """The tensor that a name stands for: itself, or that of which it is the gradient."""
+    return name if name in shapes else name[1:]
+
+
+def elements(shapes: Shapes, name: str) -> int:
+    return prod(shapes.full(base(name, shapes))) or 0
+
+
+def _cut(
+    cut: Cut,
+    shapes: Shapes,
+    names: Collection[str],
+    wanted: Sequence[str],
+    unwanted: frozenset[str],
+    count: int,
+) -> list[Piece]:
+    """The pieces of one cut: as many as there are parts, and as shares that are not too large allow."""
+    axes = {
+        name: cut.axes[base(name, shapes)] % len(shapes.full(base(name, shapes)))
+        for name in sorted(names)
+        if base(name, shapes) in cut.axes and shapes.full(base(name, shapes))
+    }
+    sizes = {name: shapes.full(base(name, shapes))[axis] for name, axis in axes.items()}
+    extent = max(sizes.values(), default=1)
+    axes = {name: axis for name, axis in axes.items() if sizes[name] == extent}  # others are broadcast
+    shares = tuple(name for name in wanted if name not in axes)
+    parts = min(count, extent)
+    if shares:
+        whole = sum(elements(shapes, name) for name in axes)
+        parts = min(parts, 1 + whole // (sum(elements(shapes, name) for name in shares) or 1))
+    ends = [extent * number // parts for number in range(parts + 1)]
+    return [
+        Piece({name: (axis, start, stop) for name, axis in axes.items()}, unwanted, shares)
+        for start, stop in pairwise(ends)
+    ]
+
+
+def _safe(inplace: Sequence[tuple[str, str]], pieces: Sequence[Piece], cuts: int) -> bool:
+    """Whether no piece overwrites what another one still reads, where a result takes an input's memory."""
+    return cuts == 1 and all(
+        piece.parts.get(read) is not None and piece.parts.get(read) == piece.parts.get(written)
+        for piece in pieces
+        for read, written in inplace
+    )
+
+
+def shapes_of(piece: Piece, shapes: Shapes) -> Shapes:
+    """The shapes that the operator sees in a piece, for its workspaces."""
+    found: dict[str, Full] = {name: shapes.full(name) for name in shapes.known}
+    for name, (axis, start, stop) in piece.parts.items():
+        tensor = base(name, shapes)
+        whole = shapes.full(tensor)
+        found[tensor] = (*whole[:axis], stop - start, *whole[axis + 1 :])
+    return Shapes(dict(found))
+
+
+def part_of(piece: Piece, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """What a piece sees of a step's arrays: its parts, and nothing of the results that others compute."""
+    seen = {name: array for name, array in arrays.items() if name not in piece.unwanted}
+    for name, (axis, start, stop) in piece.parts.items():
+        index = [slice(None)] * axis + [slice(start, stop)]
+        seen[name] = seen[name][tuple(index)]
+    return seen

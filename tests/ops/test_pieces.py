@@ -1,0 +1,62 @@
+"""Steps that are cut into pieces compute what whole steps compute."""
+
+import numpy as np
+import pytest
+
+import netdef as mx
+from netdef.ops import every_operator
+from netdef.runtime import pieces
+from netdef.runtime.executor import Executor
+from netdef.runtime.threads import set_threads
+
+
+@pytest.fixture
+def cut(monkeypatch):
+    """Every step that can be cut is cut, however small it is."""
+    monkeypatch.setattr(pieces, "SHORTEST", 1e-15)
+    yield
+    set_threads(1)
+
+
+def examples():
+    return [
+        pytest.param(operator, attributes, shapes, id=f"{operator.__name__}-{number}")
+        for operator in every_operator()
+        if operator.batched or "cuts" in {name for base in operator.__mro__[:-3] for name in vars(base)}
+        for number, (attributes, shapes) in enumerate(operator.examples)
+    ]
+
+
+def computed(run):
+    """Outputs, gradients and states of one training pass of an operator alone; the number of its pieces."""
+    op = run.op
+    symbol = getattr(mx.sym, op.names[0])(
+        **{name: mx.sym.Variable(name) for name in (*op.input_names(), *op.state_names())},
+        **{name: op.fields[name].text(op.values()[name]) for name in op.given if name != "num_args"},
+    )
+    arguments = {name: run.arrays[name].copy() for name in op.input_names()}
+    states = {name: run.arrays[name].copy() for name in op.state_names()}
+    gradients = {name: np.full_like(array, 7) for name, array in arguments.items()}
+    requests = dict.fromkeys(arguments, "write")
+    executor = Executor(symbol, mx.cpu(), arguments, gradients, requests, states, np.random.default_rng(3))
+    outputs = [output.copy() for output in executor.forward(train=True)]
+    heads = [
+        np.random.default_rng(5).standard_normal(output.shape).astype(output.dtype) for output in outputs
+    ]
+    executor.backward(heads)
+    plan = executor.plan(True)
+    return [*outputs, *gradients.values(), *states.values()], sum(len(step.pieces) for step in plan.steps)
+
+
+@pytest.mark.parametrize(("operator", "attributes", "shapes"), examples())
+def test_pieces_compute_the_whole(operator, attributes, shapes, kernels, cut, monkeypatch):
+    """Every operator that can be cut, forward and backward."""
+    run = kernels(operator(**attributes), shapes, "float64")
+    found, _ = computed(run)
+    with monkeypatch.context() as whole:
+        whole.setattr(pieces, "MOST", 1)
+        expected, none = computed(run)
+
+    assert none == 0
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
