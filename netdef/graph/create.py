@@ -61,17 +61,17 @@ def sort_arguments(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a call gives an operator: its tensors of a `kind` by role, and its attributes.
 
-    By position stand the inputs, the auxiliary states, then the attributes, in the operator's order; only
-    inputs where there may be any number of them (their roles are arg0, arg1, ...).  `None` leaves an input
+    By position stand the inputs, the auxiliary states, then the attributes, in MXNet's order; only inputs
+    where there may be any number of them (their roles are arg0, arg1, ...).  `None` leaves an input
     out, and an attribute for which it is no value.  Raises `MXNetError` for what is given twice or is too
     much.
     """
     operation = find(operator)
     roles = (*operation.inputs, *operation.states)
-    if operation.variadic:
+    if operation.variadic or (operation.listed and not operation.inputs):
         order: Sequence[str] = [f"arg{number}" for number in range(len(positional))]
     else:
-        order = (*roles, *operation.fields)
+        order = operation.positions()
     if len(positional) > len(order):
         raise _too_many(operator, roles, len(positional))
     tensors: dict[str, Any] = {}

@@ -25,6 +25,7 @@ class AdamUpdate(Clipping):
     epsilon = Float(1e-8, "what is added to the divisor")
     lazy_update = Hint(LAZY)
 
+    begins = ("weight", "grad", "mean", "var", "lr", "beta1", "beta2", "epsilon")
     names = ("adam_update", "_sparse_adam_update")
     states = ("mean", "var")
     work = 12
@@ -58,6 +59,7 @@ class RMSPropUpdate(Clipping):
     epsilon = Float(1e-8, "what is added below the root")
     clip_weights = Float(-1.0, _CLIP_WEIGHTS)
 
+    begins = ("weight", "grad", "n", "lr", "gamma1", "epsilon")
     names = ("rmsprop_update",)
     states = ("n",)
     work = 10
@@ -91,6 +93,7 @@ class RMSPropAlexUpdate(Clipping):
     epsilon = Float(1e-8, "what is added below the root")
     clip_weights = Float(-1.0, _CLIP_WEIGHTS)
 
+    begins = ("weight", "grad", "n", "g", "delta", "lr", "gamma1", "gamma2", "epsilon")
     names = ("rmspropalex_update",)
     states = ("n", "g", "delta")
     work = 15
@@ -139,6 +142,7 @@ class FtrlUpdate(Clipping):
     lamda1 = Float(0.01, "the weight of the absolute values")
     beta = Float(1.0, "what is added to the root")
 
+    begins = ("weight", "grad", "z", "n", "lr", "lamda1", "beta")
     names = ("ftrl_update", "_sparse_ftrl_update")
     states = ("z", "n")
     scratch = ("step", "part", "root")
@@ -195,6 +199,7 @@ class FTMLUpdate(Update):
     t = Int(help="the number of the update, from 1 on")
     clip_grad = Float(-1.0, "clip the gradient to plus and minus this; negative: off")
 
+    begins = ("weight", "grad", "d", "v", "z", "lr", "beta1", "beta2", "epsilon", "t")
     names = ("ftml_update",)
     states = ("d", "v", "z")
     work = 20
@@ -248,6 +253,7 @@ class LambUpdatePhase1(Clipping):
     bias_correction = Bool(True, "make up for the averages' start at 0")
     wd = Float(help="weight decay: how much of the weight is added to the direction")
 
+    begins = ("weight", "grad", "mean", "var", "beta1", "beta2", "epsilon", "t", "bias_correction")
     names = ("lamb_update_phase1",)
     states = ("mean", "var")
     work = 14

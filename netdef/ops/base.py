@@ -113,6 +113,8 @@ class Op(Declared):
     initial: ClassVar[dict[str, str]] = {}
     #: arithmetic operations for each output element, for FLOP counts
     work: ClassVar[int] = 1
+    #: how a call by position begins in MXNet, where the order is not inputs, states, attributes as declared
+    begins: ClassVar[tuple[str, ...]] = ()
     #: MXNet's names for the operator, the usual one first; none: the class name
     names: ClassVar[tuple[str, ...]] = ()
     #: how ONNX says it: closed tables, tried in order
@@ -147,6 +149,11 @@ class Op(Declared):
     def is_declared(cls) -> bool:
         """Whether the class is an operator, not the base of some."""
         return bool(cls.names)
+
+    @classmethod
+    def positions(cls) -> tuple[str, ...]:
+        """Inputs, states and attributes in the order in which a call gives them by position."""
+        return tuple(dict.fromkeys((*cls.begins, *cls.inputs, *cls.states, *cls.fields)))
 
     def input_names(self) -> tuple[str, ...]:
         """The inputs that these attributes call for, without states."""

@@ -112,6 +112,7 @@ class Col2Im(_Columns):
     output_size = Dims(help="the spatial sizes of the output", min=1)
 
     images, columns = "output", "data"
+    begins = ("data", "output_size")
     names = ("col2im",)
     examples = (
         ({"output_size": (3, 4), "kernel": (2, 2)}, {"data": (2, 12, 6)}),

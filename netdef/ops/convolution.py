@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from netdef.ops import im2col, layouts, windows
 from netdef.ops.arrays import write_back
@@ -29,6 +29,7 @@ class Convolving(Op, abstract=True):
     cudnn_off = Hint()
 
     inputs = ("data", "weight", "bias")
+    begins = (*inputs, "kernel", "stride", "dilate", "pad", "num_filter", "num_group", "workspace")
     scratch = (*im2col.SCRATCH, "filters")
     batched = ("data", "output")
 
@@ -96,9 +97,9 @@ class Convolution(Convolving):
 
     axis = Int(1, "axis of the channels, seen with the channels second; negative counts from the end")
 
-    names = ("Convolution", "Convolution_v1")
-    onnx = (As("Conv", axis=Fixed(1), **ONNX),)
-    examples = (
+    names: ClassVar[tuple[str, ...]] = ("Convolution",)
+    onnx: ClassVar[tuple[As, ...]] = (As("Conv", axis=Fixed(1), **ONNX),)
+    examples: ClassVar[Any] = (
         ({"kernel": (3, 3), "num_filter": 4}, {"data": (2, 3, 5, 6)}),
         (
             {
@@ -221,3 +222,11 @@ class Convolution(Convolving):
             write_back(xp, below, ddata)
         if dbias is not None:
             xp.sum(upper, axis=(0, *range(2, upper.ndim)), out=dbias)
+
+
+class ConvolutionV1(Convolution):
+    """Convolution under the name that MXNet keeps for files of its first one, which computed the same."""
+
+    names = ("Convolution_v1",)
+    onnx = ()
+    examples = (({"kernel": (2, 2), "num_filter": 2}, {"data": (2, 3, 3, 4)}),)

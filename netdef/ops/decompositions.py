@@ -167,6 +167,7 @@ class LinalgDet(_Determinant):
 
     names = ("_linalg_det", "linalg_det")
     outputs = ("output0",)
+    counted = 3
     scratch = (*_Determinant.scratch, "factor")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
@@ -199,6 +200,7 @@ class LinalgSlogDet(_Determinant):
 
     names = ("_linalg_slogdet", "linalg_slogdet")
     outputs = ("output0", "output1")
+    counted = 4
     visible = 2
 
     def forward(self, xp: Any, A: Any, output0: Any, output1: Any) -> None:

@@ -40,6 +40,7 @@ class Deconvolution(Convolving):
     target_shape = Dims((), "size of the output, instead of pad and adj; 0 for an axis without", min=0)
     no_bias = Bool(True, "leave out the bias")
 
+    begins = (*Convolving.begins[:7], "adj", "target_shape", *Convolving.begins[7:])
     onnx = (As("ConvTranspose", adj="output_padding", target_shape=Fixed((), ((0,), (0, 0))), **ONNX),)
     examples = (
         ({"kernel": (3, 3), "num_filter": 2}, {"data": (2, 3, 3, 4)}),

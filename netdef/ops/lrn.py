@@ -35,6 +35,7 @@ class LRN(Op):
         ACROSS_CHANNELS, WITHIN_CHANNEL, default=ACROSS_CHANNELS, help="where an element's neighbours are"
     )
 
+    begins = ("data", "alpha", "beta", "knorm", "nsize")
     outputs = ("output", "scale")
     batched = ("data", *outputs)
     scratch = ("values", "sums", "partial")

@@ -58,6 +58,7 @@ class IdentityAttachKLSparseReg(Identity):
     penalty = Float(0.001, "factor of the added gradient")
     momentum = Float(0.9, "the share of the old mean that remains", min=0, max=1)
 
+    begins = ("data", "sparseness_target", "penalty", "momentum")
     names = ("IdentityAttachKLSparseReg",)
     states = ("moving_avg",)
     initial = {"moving_avg": '["zero", {}]'}

@@ -31,6 +31,7 @@ class _BatchNorm(Op, abstract=True):
 
     inputs = ("data", "gamma", "beta")
     states = ("moving_mean", "moving_var", "moving_factor")
+    begins = (*inputs, *states[:2], "eps", "momentum", "fix_gamma", "use_global_stats")
     initial: ClassVar[dict[str, str]] = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
     outputs = ("output", "mean", "var")
     initial = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}

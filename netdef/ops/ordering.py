@@ -224,6 +224,7 @@ class TopK(_Sorting):
     is_ascend = Bool(False, ASCEND_HELP)
     dtype = _IDS
 
+    begins = ("data", "axis", "k", "ret_typ")
     names = ("topk",)
     outputs = ("output", "output0", "output1")
     examples = (

@@ -113,6 +113,7 @@ class Pooling(Windowed):
     layout = layouts.Layout()
     cudnn_off = Hint()
 
+    begins = ("data", "kernel", "pool_type", "global_pool", "cudnn_off", "pooling_convention")
     outputs = ("output", "winner", "slope", "factor")
     batched = ("data", *outputs)
     scratch = ("partial", "padded", "mask", "taken", "share", "lengths", "power")
@@ -175,7 +176,8 @@ class Pooling(Windowed):
         return self.pool_type == "lp" and self.p_value != 1
 
     def counted_outputs(self) -> int:
-        return 1 if self.pool_type == "lp" else 2  # MXNet counts a workspace of its CPU kernels
+        kept = self.pool_type == "max" and self.kernel != () and not layouts.channels_last(self.layout)
+        return 2 if kept else 1  # MXNet counts what its CPU kernel of a maximum keeps for the gradient
 
     def output_names(self) -> tuple[str, ...]:
         if self._powers:

@@ -24,6 +24,7 @@ class PoolingV1(Windowed):
     pool_type = Enum("max", "avg", "sum", default="max", help="what a window is reduced to")
 
     scratch = ("padded", "adjoint", "mask", "share", "partial")
+    begins = ("data", "kernel", "pool_type", "global_pool", "pooling_convention")
     names = ("Pooling_v1",)
     examples = (
         ({"kernel": (2, 2)}, {"data": (2, 2, 3, 4)}),

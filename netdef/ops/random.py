@@ -220,6 +220,7 @@ class _GeneralizedNegativeBinomial(_ByNumbers, abstract=True):
 class RandomUniform(_Uniform, _Drawn):
     """Numbers between `low` and `high`, all equally likely: -> output.  Rounding may give `high` itself."""
 
+    begins = ("low", "high")
     names = ("_random_uniform", "random_uniform", "uniform")
 
 
@@ -232,6 +233,7 @@ class RandomUniformLike(_Uniform, _Like):
 class RandomNormal(_Normal, _Drawn):
     """Normal numbers with mean `loc` and standard deviation `scale`: -> output."""
 
+    begins = ("loc", "scale")
     names = ("_random_normal", "random_normal", "normal")
 
 
@@ -244,6 +246,7 @@ class RandomNormalLike(_Normal, _Like):
 class RandomGamma(_Gamma, _Drawn):
     """Gamma numbers of shape `alpha` and scale `beta`, with mean alpha*beta: -> output."""
 
+    begins = ("alpha", "beta")
     names = ("_random_gamma", "random_gamma")
 
 
@@ -256,6 +259,7 @@ class RandomGammaLike(_Gamma, _Like):
 class RandomExponential(_Exponential, _Drawn):
     """Exponential numbers of rate `lam`, with mean 1/lam: -> output."""
 
+    begins = ("lam",)
     names = ("_random_exponential", "random_exponential")
 
 
@@ -268,6 +272,7 @@ class RandomExponentialLike(_Exponential, _Like):
 class RandomPoisson(_Poisson, _Drawn):
     """Poisson numbers of mean `lam`: -> output."""
 
+    begins = ("lam",)
     names = ("_random_poisson", "random_poisson")
 
 
@@ -280,6 +285,7 @@ class RandomPoissonLike(_Poisson, _Like):
 class RandomNegativeBinomial(_NegativeBinomial, _Drawn):
     """How many failures come before `k` successes of probability `p`, with mean k*(1-p)/p: -> output."""
 
+    begins = ("k", "p")
     names = ("_random_negative_binomial", "random_negative_binomial")
 
 
@@ -292,6 +298,7 @@ class RandomNegativeBinomialLike(_NegativeBinomial, _Like):
 class RandomGeneralizedNegativeBinomial(_GeneralizedNegativeBinomial, _Drawn):
     """Counts with mean `mu` and variance mu + `alpha`*mu^2: -> output."""
 
+    begins = ("mu", "alpha")
     names = ("_random_generalized_negative_binomial", "random_generalized_negative_binomial")
 
 

@@ -212,6 +212,7 @@ class Norm(_Reduction):
         help="the dtype of the output; left out: that of the data",
     )
 
+    begins = ("data", "ord", "axis", "out_dtype")
     names = ("norm", "_sparse_norm")
     scratch = ("work", "sums")
     examples = (

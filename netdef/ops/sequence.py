@@ -114,6 +114,7 @@ class SequenceMask(Sequences):
 
     value = Float(0.0, "what stands behind the end", infinite=True)
 
+    begins = ("data", "sequence_length", "use_sequence_length", "value")
     scratch = ("length", "ramp", "mask")
     inplace = (("data", "output"), ("doutput", "ddata"))
     examples = (

@@ -168,6 +168,7 @@ class Softmax(Distribution):
 class Softmin(Softmax):
     """The softmax of the negated data: data[, length] -> output of the same shape; see `Softmax`."""
 
+    begins = ("data", "axis", "temperature", "dtype", "use_length")
     names = ("softmin",)
     onnx = ()
     sign = -1
@@ -180,6 +181,7 @@ class LogSoftmax(Distribution):
     `Softmax`) become 0.
     """
 
+    begins = ("data", "axis", "temperature", "dtype", "use_length")
     names = ("log_softmax",)
     onnx = (
         As(

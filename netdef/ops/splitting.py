@@ -124,6 +124,7 @@ class SliceChannel(_Split):
 
     num_outputs = Int(help="number of parts", min=1)
 
+    begins = ("data", "num_outputs")
     names = ("SliceChannel", "split")
     examples = (
         ({"num_outputs": 3}, {"data": (4, 6, 2)}),

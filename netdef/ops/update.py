@@ -118,6 +118,7 @@ class SGDUpdate(SGD):
 
     lazy_update = Hint(LAZY)
 
+    begins = ("weight", "grad", "lr")
     names = ("sgd_update", "_sparse_sgd_update")
     examples = samples(
         {"lr": 0.1}, {"lr": 0.1, "wd": 0.2, "rescale_grad": 0.5, "clip_gradient": 0.3, "lazy_update": "0"}
@@ -132,6 +133,7 @@ class MPSGDUpdate(SGD, MultiPrecision):
 
     lazy_update = Hint(LAZY)
 
+    begins = ("weight", "grad", "weight32", "lr")
     names = ("mp_sgd_update",)
     states = ("weight32",)
     examples = samples({"lr": 0.1, "wd": 0.2})
@@ -163,6 +165,7 @@ class SGDMomUpdate(Momentum):
 
     lazy_update = Hint(LAZY)
 
+    begins = ("weight", "grad", "mom", "lr", "momentum")
     names = ("sgd_mom_update", "_sparse_sgd_mom_update")
     states = ("mom",)
     examples = samples(
@@ -182,6 +185,7 @@ class MPSGDMomUpdate(Momentum, MultiPrecision):
 
     lazy_update = Hint(LAZY)
 
+    begins = ("weight", "grad", "mom", "weight32", "lr", "momentum")
     names = ("mp_sgd_mom_update",)
     states = ("mom", "weight32")
     examples = samples({"lr": 0.1, "momentum": 0.9, "wd": 0.2})
@@ -211,6 +215,7 @@ class NAGMomUpdate(Nesterov):
     wd * weight).  MXNet's nag_mom_update.
     """
 
+    begins = ("weight", "grad", "mom", "lr", "momentum")
     names = ("nag_mom_update",)
     states = ("mom",)
     examples = samples({"lr": 0.1, "momentum": 0.9, "wd": 0.2, "rescale_grad": 2, "clip_gradient": 0.3})
@@ -226,6 +231,7 @@ class MPNAGMomUpdate(Nesterov, MultiPrecision):
     before.
     """
 
+    begins = ("weight", "grad", "mom", "weight32", "lr", "momentum")
     names = ("mp_nag_mom_update",)
     states = ("mom", "weight32")
     examples = samples({"lr": 0.1, "momentum": 0.9, "wd": 0.2})
@@ -243,6 +249,7 @@ class SignSGDUpdate(Clipping):
 
     lr = Float(help="the learning rate")
 
+    begins = ("weight", "grad", "lr")
     names = ("signsgd_update",)
     examples = samples({"lr": 0.1, "wd": 0.2, "rescale_grad": -2, "clip_gradient": 0})
 
@@ -264,6 +271,7 @@ class SignumUpdate(Clipping):
     momentum = Float(0.0, "the share of the momentum that remains")
     wd_lh = Float(0.0, "weight decay that does not go through the momentum")
 
+    begins = ("weight", "grad", "mom", "lr", "momentum")
     names = ("signum_update",)
     states = ("mom",)
     examples = samples(

@@ -61,6 +61,13 @@ COUNTED = [
     ("LRN", {"nsize": 3}, 2),
     ("Dropout", {}, 2),
     ("Concat", {"num_args": 2}, 1),
+    ("Pooling", {"kernel": (2, 2)}, 2),
+    ("Pooling", {"kernel": (2, 2), "layout": "NHWC"}, 1),
+    ("Pooling", {"kernel": (2, 2), "pool_type": "avg"}, 1),
+    ("Pooling", {"global_pool": True}, 1),
+    ("linalg_det", {}, 3),
+    ("linalg_slogdet", {}, 4),
+    ("shuffle", {}, 1),
 ]
 
 
@@ -70,6 +77,13 @@ def test_hidden_outputs_are_counted_as_in_mxnet(operator, attributes, count):
     rows = json.loads(getattr(mx.sym, operator)(**attributes).tojson())["node_row_ptr"]
 
     assert rows[-1] - rows[-2] == count
+
+
+def test_the_first_convolution_keeps_its_name():
+    """A file says Convolution_v1 where the net does."""
+    net = mx.sym.Convolution_v1(kernel=(1, 1), num_filter=2)
+
+    assert json.loads(net.tojson())["nodes"][-1]["op"] == "Convolution_v1"
 
 
 def test_a_file_of_the_first_layout_gets_its_states():

@@ -251,3 +251,40 @@ def test_simple_bind_says_what_is_missing():
         net.simple_bind(a=(2, 3), group2ctx={"g": mx.gpu(0)})
     with pytest.raises(mx.MXNetError, match="no backend"):
         net.optimize_for("TensorRT")
+
+
+#: calls by position -> the attributes that MXNet 1.9.1 takes the values for
+BY_POSITION = [
+    (lambda x: mx.sym.split(x, 3, 0, True), {"num_outputs": "3", "axis": "0", "squeeze_axis": "True"}),
+    (lambda x: mx.sym.topk(x, 0, 2, "value"), {"axis": "0", "k": "2", "ret_typ": "value"}),
+    (lambda x: mx.sym.norm(x, 1, 0), {"ord": "1", "axis": "0"}),
+    (lambda x: mx.sym.log_softmax(x, 0), {"axis": "0"}),
+    (
+        lambda x: mx.sym.LRN(x, 0.1, 0.5, 1.0, 3),
+        {"alpha": "0.1", "beta": "0.5", "knorm": "1.0", "nsize": "3"},
+    ),
+    (lambda x: mx.sym.Pooling(x, (2, 2), "avg"), {"kernel": "(2, 2)", "pool_type": "avg"}),
+    (lambda x: mx.sym.Pooling_v1(x, (2, 2), "avg"), {"kernel": "(2, 2)", "pool_type": "avg"}),
+    (lambda x: mx.sym.SequenceMask(x, None, False, 7.0), {"use_sequence_length": "False", "value": "7.0"}),
+    (lambda x: mx.sym.BatchNorm(x, None, None, None, None, 0.1, 0.5), {"eps": "0.1", "momentum": "0.5"}),
+    (lambda x: mx.sym.random_uniform(-1, 2, (3,)), {"low": "-1", "high": "2", "shape": "(3,)"}),
+    (lambda x: mx.sym.sgd_update(x, x, 0.1, 0.2), {"lr": "0.1", "wd": "0.2"}),
+    (
+        lambda x: mx.sym.Deconvolution(x, None, None, (2, 2), (1, 1), (1, 1), (0, 0), (0, 0), (3, 3), 4),
+        {"kernel": "(2, 2)", "target_shape": "(3, 3)", "num_filter": "4"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "attributes"), BY_POSITION)
+def test_values_by_position_are_attributes_in_the_order_of_mxnet(call, attributes):
+    """Its order is not always that in which the attributes are declared."""
+    assert attributes.items() <= call(mx.sym.Variable("x")).list_attr().items()
+
+
+def test_an_operator_that_counts_its_inputs_by_its_outputs_takes_them_by_position():
+    """amp_multicast has as many outputs as inputs."""
+    net = mx.sym.amp_multicast(mx.sym.Variable("a"), mx.sym.Variable("b"), num_outputs=2)
+
+    assert net.list_arguments() == ["a", "b"]
+    assert len(net) == 2
