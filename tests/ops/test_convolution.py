@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netdef.ops import im2col
 from netdef.ops.base import kernel_arguments
-from netdef.ops.convolution import Convolution
+from netdef.ops.convolution import Convolution, ConvolutionV1
 from netdef.ops.shapes import ShapeError, Shapes
 
 
@@ -350,3 +350,14 @@ def test_multiply_accumulates():
     op.shape(shapes)
     assert op.macs(shapes) == 55 * 55 * 96 * 3 * 11 * 11
     assert op.flops(shapes) == 2 * op.macs(shapes) + 55 * 55 * 96
+
+
+def test_the_first_version_computes_the_same(kernels):
+    """Files of old MXNet name it; only its name differs."""
+    attributes, shapes = {"kernel": (3, 2), "num_filter": 4, "pad": (1, 0)}, {"data": (2, 3, 5, 4)}
+    found = []
+    for operator in (Convolution, ConvolutionV1):
+        run = kernels(operator(**attributes), shapes)
+        found.append({**run.forward(), **run.backward()})
+    for name, expected in found[0].items():
+        np.testing.assert_array_equal(found[1][name], expected)
