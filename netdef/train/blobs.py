@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 from zlib import crc32
@@ -12,8 +11,8 @@ import numpy as np
 from netdef.graph.build import Net, Param
 from netdef.graph.node import Entry
 from netdef.passes.infer import Known
-from netdef.runtime.bind import aligned_empty
 from netdef.train.fillers import fill
+from netdef.train.flat import Flat
 
 
 class Blob(NamedTuple):
@@ -28,7 +27,8 @@ class Blob(NamedTuple):
 class Blobs:
     """Every blob of one or several nets, by the name of its variable.
 
-    A net of another phase takes the blobs of the same names and adds those that are missing.  Each blob is
+    A net of another phase takes the blobs of the same names and adds those that are missing, in a block of
+    memory in which learnable blobs with the same multipliers lie side by side.  Each blob is
     filled from a random stream of its own, drawn from the seed and its key, so that adding a layer changes no
     other one.
     """
@@ -38,9 +38,12 @@ class Blobs:
         self.by_variable: dict[str, Blob] = {}
         #: variable -> the key of every layer that uses it, the owner's first
         self._keys: dict[str, list[str]] = {}
+        #: the memory of all blobs
+        self.blocks: list[Flat] = []
 
     def add(self, net: Net, shapes: Known) -> None:
         """Allocate and fill the blobs of a net that are not there yet."""
+        missing: dict[str, tuple[str, Param]] = {}
         for built in net.layers:
             for number, param in enumerate(built.params):
                 key = f"{built.layer.name}/{number}"
@@ -48,10 +51,15 @@ class Blobs:
                 if key not in keys:
                     keys.append(key)
                 if param.owner and param.node.name not in self.by_variable:
-                    value = zeros(shapes[Entry(param.node, 0)], self.dtype)
-                    random = np.random.default_rng((self.seed, crc32(key.encode())))
-                    fill(value, param.filler, random)
-                    self.by_variable[param.node.name] = Blob(key, param, value)
+                    missing[param.node.name] = key, param
+        ordered = sorted(missing.values(), key=lambda found: _multipliers(found[1]))
+        block = Flat({param.node.name: shapes[Entry(param.node, 0)] for _, param in ordered}, self.dtype)
+        self.blocks.append(block)
+        arrays = block.arrays()
+        for name, (key, param) in missing.items():
+            random = np.random.default_rng((self.seed, crc32(key.encode())))
+            fill(arrays[name], param.filler, random)
+            self.by_variable[name] = Blob(key, param, arrays[name])
 
     def values(self) -> dict[str, np.ndarray]:
         """The arrays by variable."""
@@ -82,6 +90,11 @@ class Blobs:
         return Mismatch(missing, extra, reshaped)
 
 
+def _multipliers(param: Param) -> tuple[float, float]:
+    """What blobs that are updated alike have in common; those that are not learnt have no rate."""
+    return param.lr_mult or 0.0, param.decay_mult
+
+
 class Mismatch(NamedTuple):
     """How a weight file and a net differ.
 
@@ -92,11 +105,3 @@ class Mismatch(NamedTuple):
     extra: list[str]
     #: key -> (shape in the file, shape in the net)
     reshaped: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
-
-
-def zeros(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Zeros that start at a cache line."""
-    block: np.ndarray = aligned_empty(np, math.prod(shape) * np.dtype(dtype).itemsize)
-    array = block.view(dtype).reshape(shape)
-    array[...] = 0
-    return array

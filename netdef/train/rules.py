@@ -14,11 +14,9 @@ import numpy as np
 from netdef.spec.solver import SolverSpec
 
 
-class Learnable(NamedTuple):
-    """One learnable blob with everything that its update needs; all arrays have its shape."""
+class Piece(NamedTuple):
+    """Learnable numbers that are updated alike and what their update needs; all arrays have one shape."""
 
-    #: Caffe's key: the layer that owns it and the number among its blobs, `conv1/0`
-    key: str
     value: np.ndarray
     gradient: np.ndarray
     #: what the rule remembers from update to update
@@ -29,22 +27,22 @@ class Learnable(NamedTuple):
     decay_mult: float
 
 
-def sgd(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
+def sgd(solver: SolverSpec, piece: Piece, rate: float, iteration: int) -> None:
     """h = momentum h + rate g; w -= h (Polyak 1964)."""
-    (velocity,) = blob.history
+    (velocity,) = piece.history
     velocity *= solver.momentum
-    np.multiply(blob.gradient, rate, out=blob.gradient)
-    velocity += blob.gradient
-    np.subtract(blob.value, velocity, out=blob.value)
+    np.multiply(piece.gradient, rate, out=piece.gradient)
+    velocity += piece.gradient
+    np.subtract(piece.value, velocity, out=piece.value)
 
 
-def nesterov(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
+def nesterov(solver: SolverSpec, piece: Piece, rate: float, iteration: int) -> None:
     """h' = momentum h + rate g; w -= (1 + momentum) h' - momentum h.
 
     Nesterov 1983; in this form Sutskever, Martens, Dahl and Hinton 2013.
     """
-    (velocity,) = blob.history
-    value, gradient, scratch = blob.value, blob.gradient, blob.scratch
+    (velocity,) = piece.history
+    value, gradient, scratch = piece.value, piece.gradient, piece.scratch
     np.multiply(velocity, solver.momentum, out=scratch)
     gradient *= rate
     np.add(scratch, gradient, out=velocity)
@@ -53,72 +51,72 @@ def nesterov(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -
     value -= scratch
 
 
-def adagrad(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
+def adagrad(solver: SolverSpec, piece: Piece, rate: float, iteration: int) -> None:
     """h += g^2; w -= rate g / (sqrt h + delta) (Duchi, Hazan and Singer 2011)."""
-    (squares,) = blob.history
-    np.multiply(blob.gradient, blob.gradient, out=blob.scratch)
-    squares += blob.scratch
-    _descend(blob, blob.gradient, squares, rate, solver.delta)
+    (squares,) = piece.history
+    np.multiply(piece.gradient, piece.gradient, out=piece.scratch)
+    squares += piece.scratch
+    _descend(piece, piece.gradient, squares, rate, solver.delta)
 
 
-def rmsprop(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
+def rmsprop(solver: SolverSpec, piece: Piece, rate: float, iteration: int) -> None:
     """h = rms_decay h + (1 - rms_decay) g^2; w -= rate g / (sqrt h + delta) (Tieleman and Hinton 2012)."""
-    (squares,) = blob.history
-    _average_squares(squares, solver.rms_decay, blob)
-    _descend(blob, blob.gradient, squares, rate, solver.delta)
+    (squares,) = piece.history
+    _average_squares(squares, solver.rms_decay, piece)
+    _descend(piece, piece.gradient, squares, rate, solver.delta)
 
 
-def adadelta(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
+def adadelta(solver: SolverSpec, piece: Piece, rate: float, iteration: int) -> None:
     """w -= rate s, s = g sqrt((u + delta) / (h + delta)), averages h of g^2, u of s^2 (Zeiler 2012)."""
-    squares, steps = blob.history
-    value, gradient, scratch = blob.value, blob.gradient, blob.scratch
-    _average_squares(squares, solver.momentum, blob)
+    squares, steps = piece.history
+    value, gradient, scratch = piece.value, piece.gradient, piece.scratch
+    _average_squares(squares, solver.momentum, piece)
     np.add(steps, solver.delta, out=scratch)
     gradient *= np.sqrt(scratch, out=scratch)
     np.add(squares, solver.delta, out=scratch)
     gradient /= np.sqrt(scratch, out=scratch)
-    _average_squares(steps, solver.momentum, blob)
+    _average_squares(steps, solver.momentum, piece)
     gradient *= rate
     value -= gradient
 
 
-def adam(solver: SolverSpec, blob: Learnable, rate: float, iteration: int) -> None:
+def adam(solver: SolverSpec, piece: Piece, rate: float, iteration: int) -> None:
     """w -= rate m / (sqrt v + delta), with averages m of g and v of g^2 (Kingma and Ba 2015).
 
     Both are corrected for their start at zero.
     """
-    mean, squares = blob.history
+    mean, squares = piece.history
     steps = iteration + 1
     correction = math.sqrt(1 - solver.momentum2**steps) / (1 - solver.momentum**steps)
-    _average_squares(squares, solver.momentum2, blob)
+    _average_squares(squares, solver.momentum2, piece)
     mean *= solver.momentum
-    np.multiply(blob.gradient, 1 - solver.momentum, out=blob.scratch)
-    mean += blob.scratch
-    np.copyto(blob.gradient, mean)
-    _descend(blob, blob.gradient, squares, rate * correction, solver.delta)
+    np.multiply(piece.gradient, 1 - solver.momentum, out=piece.scratch)
+    mean += piece.scratch
+    np.copyto(piece.gradient, mean)
+    _descend(piece, piece.gradient, squares, rate * correction, solver.delta)
 
 
-def _average_squares(average: np.ndarray, keep: float, blob: Learnable) -> None:
+def _average_squares(average: np.ndarray, keep: float, piece: Piece) -> None:
     """average = keep average + (1 - keep) g^2."""
     average *= keep
-    np.multiply(blob.gradient, blob.gradient, out=blob.scratch)
-    np.multiply(blob.scratch, 1 - keep, out=blob.scratch)
-    average += blob.scratch
+    np.multiply(piece.gradient, piece.gradient, out=piece.scratch)
+    np.multiply(piece.scratch, 1 - keep, out=piece.scratch)
+    average += piece.scratch
 
 
-def _descend(blob: Learnable, step: np.ndarray, squares: np.ndarray, rate: float, delta: float) -> None:
+def _descend(piece: Piece, step: np.ndarray, squares: np.ndarray, rate: float, delta: float) -> None:
     """w -= rate step / (sqrt(squares) + delta); uses `step` up."""
-    np.sqrt(squares, out=blob.scratch)
-    np.add(blob.scratch, delta, out=blob.scratch)
-    step /= blob.scratch
+    np.sqrt(squares, out=piece.scratch)
+    np.add(piece.scratch, delta, out=piece.scratch)
+    step /= piece.scratch
     step *= rate
-    np.subtract(blob.value, step, out=blob.value)
+    np.subtract(piece.value, step, out=piece.value)
 
 
 class Rule(NamedTuple):
-    """An update rule and the number of history arrays it keeps for each blob."""
+    """An update rule and the number of history arrays it keeps for each piece."""
 
-    update: Callable[[SolverSpec, Learnable, float, int], None]
+    update: Callable[[SolverSpec, Piece, float, int], None]
     slots: int
 
 
@@ -133,28 +131,37 @@ RULES = {
 }
 
 
-def apply_update(solver: SolverSpec, blobs: Sequence[Learnable], rate: float, iteration: int) -> None:
-    """Clip, average over iter_size, regularise, then the solver's rule: Caffe's ApplyUpdate."""
-    if solver.clip_gradients >= 0:
-        _clip(blobs, solver.clip_gradients)
+def apply_update(
+    solver: SolverSpec,
+    gradients: Sequence[np.ndarray],
+    pieces: Sequence[Piece],
+    rate: float,
+    iteration: int,
+) -> None:
+    """Clip, average over iter_size, regularise, then the solver's rule: Caffe's ApplyUpdate.
+
+    `gradients` holds those of all blobs, whose common norm is clipped; the pieces hold the same memory, cut
+    otherwise.
+    """
+    clipped = _clipping(gradients, solver.clip_gradients) if solver.clip_gradients >= 0 else 1.0
     rule = RULES[solver.type].update
-    for blob in blobs:
+    for piece in pieces:
+        if clipped < 1:
+            np.multiply(piece.gradient, clipped, out=piece.gradient)
         if solver.iter_size > 1:
-            np.multiply(blob.gradient, 1 / solver.iter_size, out=blob.gradient)
-        decay = solver.weight_decay * blob.decay_mult
+            np.multiply(piece.gradient, 1 / solver.iter_size, out=piece.gradient)
+        decay = solver.weight_decay * piece.decay_mult
         if decay:
             if solver.regularization_type == "L1":
-                np.sign(blob.value, out=blob.scratch)
-                np.multiply(blob.scratch, decay, out=blob.scratch)
+                np.sign(piece.value, out=piece.scratch)
+                np.multiply(piece.scratch, decay, out=piece.scratch)
             else:
-                np.multiply(blob.value, decay, out=blob.scratch)
-            np.add(blob.gradient, blob.scratch, out=blob.gradient)
-        rule(solver, blob, rate * blob.lr_mult, iteration)
+                np.multiply(piece.value, decay, out=piece.scratch)
+            np.add(piece.gradient, piece.scratch, out=piece.gradient)
+        rule(solver, piece, rate * piece.lr_mult, iteration)
 
 
-def _clip(blobs: Sequence[Learnable], limit: float) -> None:
-    """Scale all gradients so that their common L2 norm is at most `limit` (Pascanu et al. 2013)."""
-    norm = math.sqrt(sum(float(np.vdot(blob.gradient, blob.gradient)) for blob in blobs))
-    if norm > limit:
-        for blob in blobs:
-            np.multiply(blob.gradient, limit / norm, out=blob.gradient)
+def _clipping(gradients: Sequence[np.ndarray], limit: float) -> float:
+    """The factor for all gradients by which their common L2 norm is at most `limit` (Pascanu et al. 2013)."""
+    norm = math.sqrt(sum(float(np.vdot(gradient, gradient)) for gradient in gradients))
+    return limit / norm if norm > limit else 1.0

@@ -74,7 +74,7 @@ class Run:
             trainer.net.name,
             trainer.iteration,
             trainer.solver.max_iter,
-            sum(blob.value.size for blob in trainer.learnables),
+            sum(blob.value.size for blob in trainer.updater.learnables),
             self.feed.samples,
             trainer.blobs.seed,
             self.folder,

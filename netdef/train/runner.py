@@ -11,7 +11,8 @@ import numpy as np
 from netdef.graph.build import Net
 from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
-from netdef.train.blobs import Blobs, zeros
+from netdef.train.blobs import Blobs
+from netdef.train.flat import Flat, zeros
 
 
 class Runner:
@@ -37,8 +38,13 @@ class Runner:
         arguments, states = (
             {node.name: values[node.name] for node in nodes} for nodes in net.symbol.variables()
         )
+        reached = [name for name in wanted if name in arguments]
+        #: each block of blobs with the memory of the gradients of those that are wanted, in the same order
+        self.blocks: list[tuple[Flat, Flat]] = [(block, block.like(reached)) for block in blobs.blocks]
+        laid = {name: array for _, flat in self.blocks for name, array in flat.arrays().items()}
         self.gradients = {
-            name: zeros(arguments[name].shape, blobs.dtype) for name in wanted if name in arguments
+            name: laid[name] if name in laid else zeros(arguments[name].shape, blobs.dtype)
+            for name in reached
         }
         weights = {loss.head: loss.weight for loss in net.losses}
         self.executor = Executor(

@@ -17,11 +17,11 @@ from netdef.passes.pipeline import Loaded
 from netdef.spec.layers.base import Layer
 from netdef.spec.solver import SolverSpec
 from netdef.train import codes
-from netdef.train.blobs import Blobs, zeros
+from netdef.train.blobs import Blobs
 from netdef.train.objective import has_value
 from netdef.train.policies import rate
-from netdef.train.rules import RULES, Learnable, apply_update
 from netdef.train.runner import Runner, input_shapes
+from netdef.train.updater import Updater
 
 #: writes the next batch into the input arrays of the net, which it gets by blob
 Fill = Callable[[Mapping[str, np.ndarray]], None]
@@ -48,24 +48,7 @@ class Trainer:
             grad_req="write" if solver.iter_size == 1 else "add",
             random=self.random,
         )
-        self.learnables = self._learnables()
-
-    def _learnables(self) -> list[Learnable]:
-        """What is updated: the blobs that a gradient reaches, in Caffe's order."""
-        slots = RULES[self.solver.type].slots
-        largest = max((gradient.size for gradient in self.runner.gradients.values()), default=0)
-        scratch = zeros((largest,), self.blobs.dtype)
-        made = []
-        for name, param in self.net.params().items():
-            if name in self.runner.gradients:
-                blob, gradient = self.blobs.by_variable[name], self.runner.gradients[name]
-                history = tuple(zeros(gradient.shape, self.blobs.dtype) for _ in range(slots))
-                space = scratch[: gradient.size].reshape(gradient.shape)
-                lr_mult = 1.0 if param.lr_mult is None else param.lr_mult
-                made.append(
-                    Learnable(blob.key, blob.value, gradient, history, space, lr_mult, param.decay_mult)
-                )
-        return made
+        self.updater = Updater(solver, self.runner)
 
     @property
     def rate(self) -> float:
@@ -98,8 +81,7 @@ class Trainer:
         Raises `NumericFault`, naming the first layer that went wrong, before the weights are touched.
         """
         if self.solver.iter_size > 1:
-            for gradient in self.runner.gradients.values():
-                gradient[...] = 0
+            self.updater.clear()
         loss = 0.0
         with np.errstate(all="ignore"):
             for _ in range(self.solver.iter_size):
@@ -111,7 +93,7 @@ class Trainer:
                     self.random.bit_generator.state = before
                     raise self._not_finite(loss)
                 self.runner.backward()
-            apply_update(self.solver, self.learnables, self.rate, self.iteration)
+            self.updater.update(self.rate, self.iteration)
         loss /= self.solver.iter_size
         self.losses.append(loss)
         self.iteration += 1
@@ -139,9 +121,7 @@ class Trainer:
 
     def history(self) -> dict[str, np.ndarray]:
         """The solver's history arrays by `<slot>/<key>`."""
-        return {
-            f"{slot}/{blob.key}": array for blob in self.learnables for slot, array in enumerate(blob.history)
-        }
+        return self.updater.history()
 
     def state(self) -> dict[str, Any]:
         """Everything else that the next iterations depend on, as JSON data."""

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from netdef.train.rules import RULES, Learnable, apply_update
+from netdef.train.rules import RULES, Piece, apply_update
 
 DEFAULTS = {
     "base_lr": 0.1,
@@ -64,10 +64,10 @@ def test_five_updates_are_caffes(kind, regularization, clip):
     random = np.random.default_rng(4)
     shapes, multipliers = [(3, 2), (4,)], [(1.0, 1.0), (2.0, 0.0)]
     blobs = []
-    for number, (shape, (lr, decay)) in enumerate(zip(shapes, multipliers)):
+    for shape, (lr, decay) in zip(shapes, multipliers):
         value = random.normal(0, 1, shape)
         history = tuple(np.zeros(shape) for _ in range(RULES[kind].slots))
-        blobs.append(Learnable(f"l/{number}", value, np.empty(shape), history, np.empty(shape), lr, decay))
+        blobs.append(Piece(value, np.empty(shape), history, np.empty(shape), lr, decay))
     expected = [blob.value.ravel().tolist() for blob in blobs]
     memory = [[[0.0] * RULES[kind].slots for _ in row] for row in expected]
 
@@ -75,7 +75,7 @@ def test_five_updates_are_caffes(kind, regularization, clip):
         gradients = [random.normal(0, 1, shape) for shape in shapes]
         for blob, gradient in zip(blobs, gradients):
             blob.gradient[...] = gradient
-        apply_update(solver, blobs, 0.1, iteration)
+        apply_update(solver, [blob.gradient for blob in blobs], blobs, 0.1, iteration)
 
         norm = math.sqrt(sum(float((g * g).sum()) for g in gradients))
         factor = clip / norm if 0 <= clip < norm else 1.0
