@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
+from time import perf_counter
+from types import TracebackType
 from zlib import crc32
 
 import numpy as np
 
+from netdef.data.ahead import ITEMS, Ahead
 from netdef.data.dataset import Dataset
 from netdef.data.order import Order
 from netdef.data.transform import Transformer
+
+#: seconds that filling a batch has to take before it is worth a thread, whose hand-over costs some 50 us
+SLOW = 1e-3
 
 
 class LayerFeed:
@@ -54,6 +61,7 @@ class Feed:
     """Fills every input of a net from the datasets of its data layers."""
 
     def __init__(self, datasets: Sequence[Dataset], train: bool, seed: int) -> None:
+        self._made_of = datasets, train, seed
         self.layers = [LayerFeed(dataset, train, seed) for dataset in datasets]
 
     def fill(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -77,3 +85,58 @@ class Feed:
             raise ValueError(f"a position for {len(position)} data layers, not for {len(self.layers)}")
         for layer, drawn in zip(self.layers, position):
             layer.order.drawn = drawn
+
+    def twin(self) -> Feed:
+        """Another feed at the same position, which gives the same batches."""
+        twin = Feed(*self._made_of)
+        twin.drawn = self.drawn
+        return twin
+
+
+#: the arrays of a batch by input blob, and the position in the data after it
+_Batch = tuple[dict[str, np.ndarray], list[int]]
+
+
+class FeedAhead:
+    """Fills inputs from a feed whose next batch is read and transformed while the caller computes.
+
+    The batches are those that `feed` would give, and its position is after the one that was filled last.  In
+    the `with` block that it is for, nobody else may use `feed`.  The background thread starts once a batch
+    other than the first, which opens files and draws an order, took longer than `SLOW`.
+    """
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._warm = False
+        self._batches: Ahead[_Batch] | None = None
+
+    def fill(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write the next batch into the arrays of the net's input blobs, the same for every call."""
+        if self._batches is None:
+            start = perf_counter()
+            self._feed.fill(arrays)
+            if self._warm and perf_counter() - start > SLOW:
+                self._batches = Ahead(_batches(self._feed.twin(), arrays))
+            self._warm = True
+            return
+        batch, drawn = next(self._batches)
+        for top, array in batch.items():
+            np.copyto(arrays[top], array)
+        self._feed.drawn = drawn
+
+    def __enter__(self) -> FeedAhead:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._batches is not None:
+            self._batches.__exit__(kind, error, trace)
+
+
+def _batches(feed: Feed, arrays: Mapping[str, np.ndarray]) -> Iterator[_Batch]:
+    """The batches of a feed without end, in memory like `arrays`, of which there are `ITEMS`."""
+    tops = [top for layer in feed.layers for top in layer.tops]
+    for batch in cycle([{top: np.empty_like(arrays[top]) for top in tops} for _ in range(ITEMS)]):
+        feed.fill(batch)
+        yield batch, feed.drawn

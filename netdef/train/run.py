@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from netdef.data.feed import Feed
+from netdef.data.feed import Feed, FeedAhead
 from netdef.train import snapshot
 from netdef.train.evaluate import Evaluator, Interrupted
 from netdef.train.events import Event, Listener, Saved, Started, Stepped, Stopped, Tested
@@ -42,14 +42,14 @@ class Run:
         trainer, solver = self.trainer, self.trainer.solver
         start = time.monotonic()
         self._tell(self._started())
-        with Signals() as signals:
+        with Signals() as signals, FeedAhead(self.feed) as batches:
             while trainer.iteration < solver.max_iter and not signals.stop:
                 iteration = trainer.iteration
                 if self._is_test_due(iteration) and not self._test_unless(signals):
                     break
                 rate = trainer.rate
                 with blame_labels(trainer.runner, train=True):
-                    trainer.step(self.feed.fill)
+                    trainer.step(batches.fill)
                 display = bool(solver.display) and iteration % solver.display == 0
                 outputs = trainer.scores() if display else {}
                 seconds = time.monotonic() - start

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from netdef.data import feed as feeds
 from netdef.data.feed import Feed
 from netdef.diag import EnvironmentFault, Error, Findings, NumericFault, UsageError
 from netdef.train import events, snapshot
@@ -347,3 +348,61 @@ def test_the_feed_writes_without_allocating(job_of):
 
     assert arrays["data"] is trainer.runner.inputs["data"]
     assert not np.array_equal(first, arrays["data"])
+
+
+def test_batches_made_ahead_change_nothing(monkeypatch, folder, run_of):
+    """A run whose batches are made in the background ends with the same snapshot, and resumes from one."""
+    run_of("plain", "snapshot=9")
+    monkeypatch.setattr(feeds, "SLOW", 0)
+    run_of("ahead", "snapshot=9")
+    run_of("resumed", resume=folder / "plain" / "iter_9.npz")
+
+    plain = snapshot.load(folder / "plain" / "last.npz")
+    for name in ("ahead", "resumed"):
+        other = snapshot.load(folder / name / "last.npz")
+        assert other.state == plain.state
+        for mine, theirs in zip(plain[:2], other[:2]):
+            assert mine.keys() == theirs.keys()
+            for key in mine:
+                np.testing.assert_array_equal(mine[key], theirs[key], err_msg=key)
+
+
+def test_an_error_of_a_batch_made_ahead_is_that_of_the_run(monkeypatch, folder, run_of):
+    """It arrives at the step that needs the batch, after those before it."""
+    monkeypatch.setattr(feeds, "SLOW", 0)
+    write = feeds.LayerFeed.write
+
+    def failing(self, numbers, arrays, random=None):
+        if self.order.drawn > 48:
+            raise MemoryError("the seventh batch")
+        write(self, numbers, arrays, random)
+
+    monkeypatch.setattr(feeds.LayerFeed, "write", failing)
+    with pytest.raises(MemoryError, match="the seventh batch"):
+        run_of("run", "snapshot=6")
+
+    assert snapshot.load(folder / "run" / "iter_6.npz").state["drawn"] == [48]
+
+
+def test_a_signal_while_a_batch_is_waited_for_stops_after_the_step(monkeypatch, folder, run_of):
+    """The run ends with the position of the batch that it used, and goes on from there."""
+    monkeypatch.setattr(feeds, "SLOW", 0)
+    write = feeds.LayerFeed.write
+
+    def signalling(self, numbers, arrays, random=None):
+        if self.order.drawn == 56:
+            os.kill(os.getpid(), signal.SIGINT)
+        write(self, numbers, arrays, random)
+
+    run_of("whole")
+    monkeypatch.setattr(feeds.LayerFeed, "write", signalling)
+    run_of("cut")
+    monkeypatch.setattr(feeds.LayerFeed, "write", write)
+    cut = snapshot.load(folder / "cut" / "last.npz").state
+    assert cut["iteration"] < 20
+    assert cut["drawn"] == [8 * cut["iteration"]]
+    run_of("resumed", resume=folder / "cut" / "last.npz")
+
+    whole, resumed = weights_of(folder / "whole" / "last.npz"), weights_of(folder / "resumed" / "last.npz")
+    for key in whole:
+        np.testing.assert_array_equal(resumed[key], whole[key], err_msg=key)
