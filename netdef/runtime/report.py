@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from netdef.graph.build import Net
+from netdef.graph.node import Entry, topological
+from netdef.passes.fold import fold
 from netdef.passes.gradient import differentiate, forward_only
-from netdef.passes.infer import Known, infer_types
+from netdef.passes.infer import Known, infer_shapes, infer_types
 from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor, make_plan
 
 
 def plan_net(net: Net, shapes: Known, dtype: str = "float32") -> Plan:
-    """The plan of a net: a training step in the TRAIN phase, a forward pass in the TEST phase."""
+    """The plan of a net: a training step in the TRAIN phase, a folded forward pass in the TEST phase."""
     heads = net.symbol.heads
     arguments, states = net.symbol.variables()
     dtypes, failures = infer_types(heads, {node.name: dtype for node in [*arguments, *states]})
     assert not failures, "one dtype for all variables always agrees"
     if net.phase != "TRAIN":
-        return make_plan(forward_only(heads), shapes, dtypes)
+        return _plan_folded(net, shapes, dtype)
     wanted = {param.node: "write" for param in net.params().values() if param.lr_mult}
     objective = [loss.head for loss in net.losses]
     return make_plan(differentiate(heads, wanted, objective), shapes, dtypes, wanted, train=True)
+
+
+def _plan_folded(net: Net, shapes: Known, dtype: str) -> Plan:
+    heads = fold(net.symbol.heads, shapes, dtype).heads
+    variables = [node for node in topological(heads) if node.is_variable]
+    given = {node.name: node.shape or shapes[Entry(node, 0)] for node in variables}
+    every, _ = infer_shapes(heads, given)
+    dtypes, _ = infer_types(heads, {node.name: dtype for node in variables})
+    return make_plan(forward_only(heads), every, dtypes)
 
 
 def describe_plan(plan: Plan) -> str:

@@ -72,6 +72,8 @@ class Evaluator:
         """
         if self.test_iter is None:
             self.positions = [0] * len(self.datasets)
+        for runner in self._runners.values():
+            runner.refold()
         with np.errstate(all="ignore"):
             return self._mean(stopped)
 
@@ -138,7 +140,7 @@ class Evaluator:
                 for dataset, size in zip(self.datasets, sizes)
                 for top in dataset.layer.top
             }
-            self._runners[sizes] = Runner(self.net, shapes, self.blobs)
+            self._runners[sizes] = Runner(self.net, shapes, self.blobs, folds=True)
         return self._runners[sizes]
 
 

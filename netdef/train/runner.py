@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from netdef.graph.build import Net
+from netdef.graph.symbol import Symbol
+from netdef.ops.shapes import Full
+from netdef.passes.fold import Folding, fold
+from netdef.passes.infer import infer_shapes
 from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
+from netdef.runtime.folding import fill_folded
 from netdef.train.blobs import Blobs
 from netdef.train.flat import Flat, zeros
 
@@ -19,7 +24,9 @@ class Runner:
     """The inputs, blobs, gradients and outputs of a net, and the executor over them.
 
     `inputs` holds an array for each input blob, which the caller fills; `gradients` one for each variable in
-    `wanted` (`grad_req` as in MXNet: write, or add to accumulate over several passes).
+    `wanted` (`grad_req` as in MXNet: write, or add to accumulate over several passes).  With `folds` constant
+    factors and shifts are part of the weights before them: such a runner makes no pass that trains, and
+    `refold` takes over weights that have changed.
     """
 
     def __init__(
@@ -31,13 +38,15 @@ class Runner:
         wanted: Collection[str] = (),
         grad_req: str = "write",
         random: np.random.Generator | None = None,
+        folds: bool = False,
     ) -> None:
         self.net, self.blobs = net, blobs
         self.inputs = {blob: zeros(shapes[blob], blobs.dtype) for blob in net.inputs}
-        values = {**self.inputs, **blobs.values()}
-        arguments, states = (
-            {node.name: values[node.name] for node in nodes} for nodes in net.symbol.variables()
-        )
+        self._foldings: tuple[Folding, ...] = ()
+        self._folded: dict[str, np.ndarray] = {}
+        symbol = self._fold(shapes) if folds else net.symbol
+        values = {**self.inputs, **blobs.values(), **self._folded}
+        arguments, states = ({node.name: values[node.name] for node in nodes} for nodes in symbol.variables())
         reached = [name for name in wanted if name in arguments]
         #: each block of blobs with the memory of the gradients of those that are wanted, in the same order
         self.blocks: list[tuple[Flat, Flat]] = [(block, block.like(reached)) for block in blobs.blocks]
@@ -48,7 +57,7 @@ class Runner:
         }
         weights = {loss.head: loss.weight for loss in net.losses}
         self.executor = Executor(
-            net.symbol,
+            symbol,
             cpu(),
             arguments,
             self.gradients,
@@ -57,6 +66,28 @@ class Runner:
             random,
             weights,
         )
+
+    def _fold(self, shapes: Mapping[str, tuple[int, ...]]) -> Symbol:
+        """The symbol for inference; makes the arrays of its own weights."""
+        heads = self.net.symbol.heads
+        given = {**shapes, **{name: value.shape for name, value in self.blobs.values().items()}}
+        known, _ = infer_shapes(heads, given)
+        folded = fold(heads, known, self.blobs.dtype)
+        self._foldings = folded.foldings
+        for folding in folded.foldings:
+            for node in (folding.weight, folding.bias):
+                # It is declared with its whole shape.
+                self._folded[node.name] = zeros(cast("Full", node.shape), self.blobs.dtype)
+        self.refold()
+        return Symbol(folded.heads)
+
+    def refold(self) -> None:
+        """Take over the weights as they are now; without effect on a runner that folds nothing."""
+        values = self.blobs.values()
+        with np.errstate(all="ignore"):
+            for folding in self._foldings:
+                weight, bias = (self._folded[node.name] for node in (folding.weight, folding.bias))
+                fill_folded(folding, cpu(), values, weight, bias)
 
     def forward(self, train: bool) -> None:
         """Compute the outputs from `inputs`; with `train` so that `backward` may follow."""
