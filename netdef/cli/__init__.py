@@ -25,6 +25,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "show": ("netdef.cli.show", "show", "Print a stage on the way from the file to the plan."),
     "train": ("netdef.cli.train", "train", "Train a net with a solver."),
     "test": ("netdef.cli.test", "test", "Evaluate weights on the data of the TEST phase."),
+    "predict": (
+        "netdef.cli.predict",
+        "predict",
+        "Compute a trained net's outputs for samples in files.",
+    ),
     "check-grad": ("netdef.cli.check_grad", "check_grad", "Compare gradients with finite differences."),
     "layers": ("netdef.cli.layers", "layers", "List the layer types, or describe one."),
     "explain": ("netdef.cli.explain", "explain", "Explain a diagnostic code."),

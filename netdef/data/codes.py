@@ -50,3 +50,12 @@ NO_DATA = Code(
     shown_by="`netdef test` on a net whose data layers are all in the TRAIN phase; lint accepts it",
     ignore="Never: add a data layer for the phase, or ask for another phase.",
 )
+
+INPUT_DOES_NOT_FIT = Code(
+    "ND507",
+    "input-does-not-fit",
+    what="The samples of a file are not of the shape that the net takes.",
+    why="The weights belong to inputs of one size.",
+    shown_by="`netdef predict`, for each of its files; a spec alone does not name them",
+    ignore="Never: store samples of the shape that is told, one after another along the first axis.",
+)

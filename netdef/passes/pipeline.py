@@ -147,8 +147,13 @@ def build_net(
     spec: NetSpec, state: NetState, findings: Findings, given: Mapping[str, Shape] | None = None
 ) -> Loaded:
     """The net of one state, with shapes; `given` replaces the shapes of input blobs."""
+    net = assemble(spec, state, findings)
+    return Loaded(spec, net, infer_net(net, given or {}, findings))
+
+
+def assemble(spec: NetSpec, state: NetState, findings: Findings) -> Net:
+    """The net of one state without its shapes, for which the files of its data layers may be needed."""
     layers = expand(spec, state)
     here = {blob for layer in layers for blob in layer.top}
     elsewhere = {blob for layer in spec.layer for blob in layer.top} - here
-    net = build(spec.name, layers, state.phase, findings, elsewhere)
-    return Loaded(spec, net, infer_net(net, given or {}, findings))
+    return build(spec.name, layers, state.phase, findings, elsewhere)

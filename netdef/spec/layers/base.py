@@ -188,6 +188,10 @@ class Layer(Message):
         """
         return [None] * len(self.top)
 
+    def prediction(self) -> tuple[str, dict[str, Any]] | None:
+        """For a loss, the operator of its first bottom that has its place where there are no labels."""
+        return None
+
     def check_bottoms(self, shapes: Sequence[Full]) -> None:
         """Raise `ShapeError` for bottoms that Caffe refuses although the operators would take them."""
 

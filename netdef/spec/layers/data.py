@@ -125,7 +125,7 @@ class FileData(Layer):
                     "mend the one that is wrong",
                 )
             samples.append(wanted if found is None else found[1:])
-        samples[0] = self._transformed(samples[0], findings)
+        samples[0] = self.transformed(samples[0], findings)
         return [None if sample is None else (self.batch_size, *sample) for sample in samples]
 
     def _stored(self, top: int, declared: Full | None, findings: Findings) -> Full | None:
@@ -159,7 +159,7 @@ class FileData(Layer):
                 codes.DATA_FILE_WRONG, self.source_span(), message, "give files that belong together"
             )
 
-    def _transformed(self, sample: Full | None, findings: Findings) -> Full | None:
+    def transformed(self, sample: Full | None, findings: Findings) -> Full | None:
         """The shape of a sample of the first top after its transformation; None where it does not fit."""
         transform: TransformationParameter = self.transform_param
         if sample is None:

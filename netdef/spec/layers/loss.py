@@ -75,6 +75,9 @@ class SoftmaxWithLoss(Layer):
             **_ignored(param.ignore_label),
         )
 
+    def prediction(self) -> tuple[str, dict[str, Any]]:
+        return "softmax", {"axis": self.softmax_param.axis}
+
 
 def _ignored(label: int | None) -> dict[str, Any]:
     """The operator's attribute for a label that does not count, where there is one."""
