@@ -66,6 +66,8 @@ def predict(
 
     form = _format(out, form)
     _require_place(out, (file, weights, *files))
+    if key is not None and not any(path.endswith(".npz") for path in files):
+        raise UsageError("--key names an array of .npz files, and FILES are none")
     findings = Findings()
     opened = open_spec(file, findings, overrides)
     findings.raise_errors()
@@ -80,9 +82,7 @@ def predict(
     assert loaded is not None, "a net that cannot be prepared has findings"
     outputs = loaded.net.outputs
     if form == "npy" and len(outputs) > 1:
-        raise UsageError(
-            f"a .npy file holds one array, and there are {', '.join(outputs)}; give one --output"
-        )
+        raise UsageError(f"a .npy file holds one array, not {', '.join(outputs)}; give one --output")
     with within_memory([loaded]):
         predictor = Predictor(loaded, source, blobs := Blobs(seed=0))
         mismatch = load_weights(Path(weights), blobs, [loaded], partial)

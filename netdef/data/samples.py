@@ -86,21 +86,25 @@ def fitting(
     `expected` is the shape that the net takes; None where it says nothing, and then the first file decides.
     """
     for file in files:
-        raw = file.shape[1:]
-        refused = Findings()
-        shape = layer.transformed(raw, refused) if isinstance(layer, FileData) else raw
-        hint = "store one sample after another along the first axis"
-        for diagnostic in refused:
-            findings.add(codes.INPUT_DOES_NOT_FIT, whole_file(file.path), diagnostic.message, diagnostic.hint)
-        if refused.errors or shape is None:
-            continue
-        expected = expected or shape
-        if shape != expected:
-            if file.shape == expected:
+        shape, refused = _transformed(layer, file.shape[1:])
+        if not refused:
+            expected = expected or shape
+        if refused or shape != expected:
+            told = f"its samples are {show(shape)}, but {blob} takes {show(expected)}"
+            hint = "store one sample after another along the first axis"
+            if refused:
+                told, hint = refused[0].message, refused[0].hint
+            if _transformed(layer, file.shape)[0] == expected:
                 hint = "it is one sample: give the array a first axis, array[None]"
-            told = f"its samples are {show(shape) or 'numbers'}, but {blob} takes {show(expected)}"
             findings.add(codes.INPUT_DOES_NOT_FIT, whole_file(file.path), told, hint)
     return expected
+
+
+def _transformed(layer: Layer, sample: Full) -> tuple[Full | None, list[Diagnostic]]:
+    """The shape of a sample once the layer has transformed it, and why it cannot."""
+    findings = Findings()
+    shape = layer.transformed(sample, findings) if isinstance(layer, FileData) else sample
+    return shape, findings.errors
 
 
 def transformer_of(layer: Layer) -> Transformer:

@@ -14,7 +14,7 @@ from netdef.graph.build import Net
 from netdef.graph.node import topological
 from netdef.ops.shapes import Full
 from netdef.passes.deploy import deploy, infer_deployed
-from netdef.passes.infer import Known, infer_shapes, infer_types
+from netdef.passes.infer import Known, infer_shapes, infer_types, unfit
 from netdef.passes.pipeline import Loaded
 from netdef.spec.layers.base import Layer
 from netdef.spec.net import NetSpec
@@ -102,12 +102,17 @@ def prepare(
 
 
 def _with_rows(net: Net, blob: str, shape: Full, known: Known) -> list[str]:
-    """The outputs whose first axis grows with the batch, and nothing else of them."""
-    larger, _ = infer_shapes(net.symbol.heads, {blob: (shape[0] + 1, *shape[1:])})
+    """The outputs whose first axis grows with the batch, and nothing else of them.
+
+    A net that takes this batch alone is believed that the first axes of this length are the batch.
+    """
+    heads = net.symbol.heads
+    larger, failures = infer_shapes(heads, {blob: (shape[0] + 1, *shape[1:])})
+    failures += unfit(topological(heads), larger)
     rows = []
-    for name, head in zip(net.outputs, net.symbol.heads):
-        now, then = known[head], larger[head]
-        if now[:1] == shape[:1] and then in (None, (shape[0] + 1, *now[1:])):
+    for name, head in zip(net.outputs, heads):
+        now = known[head]
+        if now[:1] == shape[:1] and (failures or larger[head] == (shape[0] + 1, *now[1:])):
             rows.append(name)
     return rows
 
