@@ -29,7 +29,16 @@ class Convolving(Op, abstract=True):
     cudnn_off = Hint()
 
     inputs = ("data", "weight", "bias")
-    begins = (*inputs, "kernel", "stride", "dilate", "pad", "num_filter", "num_group", "workspace")
+    begins: ClassVar[tuple[str, ...]] = (
+        *inputs,
+        "kernel",
+        "stride",
+        "dilate",
+        "pad",
+        "num_filter",
+        "num_group",
+        "workspace",
+    )
     scratch = (*im2col.SCRATCH, "filters")
     batched = ("data", "output")
 
