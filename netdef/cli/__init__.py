@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Compute a trained net's outputs for samples in files.",
     ),
     "check-grad": ("netdef.cli.check_grad", "check_grad", "Compare gradients with finite differences."),
+    "time": ("netdef.cli.time", "time", "Measure how long each layer takes, forward and backward."),
     "layers": ("netdef.cli.layers", "layers", "List the layer types, or describe one."),
     "explain": ("netdef.cli.explain", "explain", "Explain a diagnostic code."),
     "schema": ("netdef.cli.schema", "schema", "Print the JSON Schema of nets or solvers."),

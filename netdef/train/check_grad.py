@@ -13,7 +13,8 @@ from netdef.graph.node import topological
 from netdef.passes.infer import infer_types
 from netdef.passes.pipeline import Loaded
 from netdef.train.blobs import Blobs
-from netdef.train.labels import blame_labels, label_readers
+from netdef.train.labels import blame_labels
+from netdef.train.random_inputs import fill_inputs, label_classes
 from netdef.train.runner import Runner, input_shapes
 
 #: half the distance of a central difference; small, so that few ReLU and max kinks lie inside
@@ -51,19 +52,12 @@ def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
     for blob in blobs.by_variable.values():
         if blob.param.lr_mult is not None and np.ptp(blob.value) == 0:
             np.add(blob.value, random.normal(0, 0.1, blob.value.shape), out=blob.value)
-    by_entry = {entry: blob for blob, entry in net.inputs.items()}
-    readers = label_readers(net, loaded.shapes)
-    labels = {by_entry[reader.entry]: reader.classes for reader in readers if reader.entry in by_entry}
+    labels = label_classes(loaded)
     wanted = [*net.params(), *(blob for blob in net.inputs if blob not in labels)]
     runner = Runner(
         net, input_shapes(net, loaded.shapes), blobs, wanted=wanted, random=np.random.default_rng(seed)
     )
-    for top, array in runner.inputs.items():
-        array[...] = (
-            random.integers(0, labels[top], array.shape)
-            if top in labels
-            else random.normal(0, 1, array.shape)
-        )
+    fill_inputs(runner, loaded, random)
     state = runner.executor.random.bit_generator.state
     states = {
         name: blob.value.copy() for name, blob in blobs.by_variable.items() if blob.param.lr_mult is None
