@@ -33,8 +33,8 @@ format: $(VENV)/installed-dev ## format the sources
 generated: $(VENV)/installed ## write schemas/ from the declarations
 	$(BIN)/python -m netdef.spec.schema schemas
 
-bench: $(VENV)/installed ## images per second, beside PyTorch where it is installed
-	$(BIN)/python benchmarks/training.py
+bench: $(VENV)/installed ## speed, start-up, memory, beside the peers that are installed; BENCH="--help" tells more
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

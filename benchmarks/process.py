@@ -66,12 +66,21 @@ def find_systems(peers: Mapping[str, str], compiled: bool = False) -> list[Syste
     return found
 
 
+def versions(systems: Sequence[System]) -> list[str]:
+    """The version of each peer."""
+    told = []
+    for name, python in dict.fromkeys((system.name, system.python) for system in systems[1:]):
+        script = f"import benchmarks.systems.of_{name} as system; print(system.version())"
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [python, "-c", script]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        told.append(result.stdout.strip() or f"{name} that cannot be imported")
+    return told
+
+
 def _cannot_import(python: str, modules: Sequence[str]) -> str:
     """Why an interpreter cannot import modules; empty where it can."""
-    script = (
-        "import importlib.util as u, sys\n"
-        "print(*[m for m in sys.argv[1:] if u.find_spec(m) is None])"
-    )
+    script = "import importlib.util as u, sys\nprint(*[m for m in sys.argv[1:] if u.find_spec(m) is None])"
     try:
         command = [python, "-c", script, *modules]
         result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)

@@ -15,8 +15,8 @@ import netdef
 RESULTS = Path(__file__).parent / "RESULTS.md"
 HEAD = """# Results
 
-Written by `python -m benchmarks --write`; each section says where, when and how.  Times on a shared machine are
-provisional: trust ratios of one run.
+Written by `python -m benchmarks --write`; each section says where, when and how.  Times on a shared machine
+are provisional: trust ratios of one run.
 """
 
 

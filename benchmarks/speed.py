@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.common import markdown
 from benchmarks.jobs import INFER, TRAIN, Case, write_job
 from benchmarks.process import Failed, Refused, System, Worker
 
@@ -34,7 +35,7 @@ CASES = (
         for batch in (1, 16)
     ),
 )
-#: the largest difference to netdef, relative to the largest value
+#: the largest difference to the first system, relative to the largest value
 TOLERANCE = 1e-3
 #: seconds between two systems, in which the threads of the first go to sleep
 PAUSE = 0.3
@@ -53,14 +54,23 @@ class Row(NamedTuple):
 
     @property
     def fastest_peer(self) -> str | None:
-        peers = [system for system in self.seconds if system != "netdef"]
-        return max(peers, key=self.speed, default=None)
+        return max(self._peers(), key=self.speed, default=None)
 
     @property
     def ratio(self) -> float | None:
-        """How many times as fast as the fastest peer netdef is."""
+        """How many times as fast as the fastest peer netdef is, by the medians."""
         peer = self.fastest_peer
-        return None if peer is None or "netdef" not in self.seconds else self.speed("netdef") / self.speed(peer)
+        return None if peer is None else self.speed("netdef") / self.speed(peer)
+
+    @property
+    def best_ratio(self) -> float | None:
+        """The same by the best round of each, which other work on the machine disturbed least."""
+        peers = [min(self.seconds[system]) for system in self._peers()]
+        return min(peers) / min(self.seconds["netdef"]) if peers else None
+
+    def _peers(self) -> list[str]:
+        """Those that netdef can be compared with."""
+        return [system for system in self.seconds if system != "netdef"] if "netdef" in self.seconds else []
 
 
 def measure(
@@ -71,22 +81,29 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="netdef-bench-") as folder, ExitStack() as stack:
         job = write_job(case, Path(folder), threads)
         workers: dict[str, Worker] = {}
+        steps: dict[str, int] = {}
         for system in systems:
             try:
                 worker = stack.enter_context(Worker(system, job, threads))
+                require_same(worker, next(iter(workers.values()), worker))
+                steps[system.title] = steps_for(worker, seconds)
                 workers[system.title] = worker
-                require_same(worker, workers["netdef"])
             except Refused:
                 continue
-            except (Failed, ValueError, KeyError) as problem:
+            except (Failed, ValueError) as problem:
                 row.problems[system.title] = str(problem)
-                workers.pop(system.title, None)
-        steps = {title: steps_for(worker, seconds) for title, worker in workers.items()}
         for _ in range(rounds):
-            for title, worker in workers.items():
+            for title, worker in list(workers.items()):
                 time.sleep(PAUSE)
-                worker.run(1)
-                taken = worker.run(steps[title])["seconds"]
+                try:
+                    if steps[title] > 1:
+                        worker.run(1)
+                    taken = worker.run(steps[title])["seconds"]
+                except Failed as problem:
+                    row.problems[title] = str(problem)
+                    del workers[title]
+                    row.seconds.pop(title, None)
+                    continue
                 row.seconds.setdefault(title, []).append(taken / steps[title])
     return row
 
@@ -102,28 +119,30 @@ def steps_for(worker: Worker, seconds: float) -> int:
 
 
 def require_same(worker: Worker, ours: Worker) -> None:
-    """Raise `ValueError` where a system has other parameters than netdef, or computed something else."""
+    """Raise `ValueError` where a system has other parameters than the first, or computed something else."""
     if worker.parameters != ours.parameters:
-        raise ValueError(f"it has {worker.parameters:,} parameters, netdef {ours.parameters:,}")
+        raise ValueError(f"it has {worker.parameters:,} parameters, the first {ours.parameters:,}")
     if len(worker.values) != len(ours.values):
-        raise ValueError(f"it computed {len(worker.values)} values, netdef {len(ours.values)}")
+        raise ValueError(f"it computed {len(worker.values)} values, the first {len(ours.values)}")
     largest = max(map(abs, ours.values))
     difference = max(abs(a - b) for a, b in zip(worker.values, ours.values))
     if not (math.isfinite(largest) and difference <= TOLERANCE * largest):
-        raise ValueError(f"its values differ from netdef's by {difference:.3g}; the largest is {largest:.3g}")
+        raise ValueError(
+            f"its values differ from the first's by {difference:.3g}; the largest is {largest:.3g}"
+        )
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def table(rows: Sequence[Row], order: Sequence[str]) -> list[str]:
     """The rows as a Markdown table: images per second, for inference milliseconds in brackets."""
-    titles = list(dict.fromkeys(title for row in rows for title in row.seconds))
-    head = ["task", "net", "batch", *titles, "fastest peer", "netdef is"]
-    lines = [head, ["---", "---", "---:", *["---:"] * len(titles), "---", "---:"]]
+    titles = [title for title in order if any(title in row.seconds for row in rows)]
+    lines = []
     for row in rows:
-        case = row.case
+        peer, ratio = row.fastest_peer, row.ratio
         cells = [_cell(row, title) for title in titles]
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f} x"
-        lines.append([case.task, case.net, str(case.batch), *cells, row.fastest_peer or "", ratio])
-    return [f"| {' | '.join(cells)} |" for cells in lines]
+        compared = ["", ""] if ratio is None else [f"{ratio:.2f} x", f"{row.best_ratio:.2f} x"]
+        lines.append([row.case.task, row.case.net, str(row.case.batch), *cells, peer or "", *compared])
+    head = ["task", "net", "batch", *titles, "fastest peer", "netdef is", "at best"]
+    return markdown(head, lines, words=2)
 
 
 def _cell(row: Row, title: str) -> str:
@@ -149,15 +168,17 @@ def run(
     for case in cases:
         if names and not {case.net, case.task, case.name} & set(names):
             continue
-        print(f"{case.name} ...", file=sys.stderr, flush=True)
-        rows.append(measure(case, systems, seconds, rounds, threads))
+        row = measure(case, systems, seconds, rounds, threads)
+        told = ", ".join(f"{title} {row.speed(title):,.1f}" for title in row.seconds)
+        print(f"{case.name}: {told}", file=sys.stderr, flush=True)
+        rows.append(row)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
     held = "their own choice of threads" if threads is None else f"{threads} thread(s) each"
     lines = [
-        f"Images per second, inference also milliseconds a batch; medians of {rounds} rounds of {seconds:g} s, "
-        f"{held}; load average at the end {load:.1f} on {os.cpu_count()} cores.",
+        "Images per second, for inference with milliseconds of a batch; "
+        f"medians of {rounds} rounds of {seconds:g} s, {held}; load average at the end {load:.1f} on {os.cpu_count()} cores.",
         "",
-        *table(rows),
+        *table(rows, [system.title for system in systems]),
     ]
     problems = [f"* {row.case.name}, {title}: {text}" for row in rows for title, text in row.problems.items()]
     return [*lines, *(["", "Not measured:", "", *problems] if problems else [])]

@@ -2,11 +2,11 @@
 
     python -m benchmarks.worker SYSTEM VARIANT JOB
 
-Answers with one line of JSON when the net is ready and warm: `parameters`, `values` (what the system computed,
-to be compared with the others) and `version`.  Then each line of standard input holds a number of steps; the
-answer has the `seconds` that they took and `memory`, the most bytes in use since the net is warm, beyond those
-of the interpreter with the system loaded.  Ends with its input.  A net that the system cannot run is told as
-`refused`.
+Answers with one line of JSON when the net is ready and warm: `parameters`, `values` (what the system
+computed, to be compared with the others) and `version`.  Then each line of standard input holds a number of
+steps; the answer has the `seconds` that they took and `memory`, the most bytes in use since the net is warm,
+beyond those of the interpreter with the system loaded.  Ends with its input.  A net that the system cannot
+run is told as `refused`.
 """
 
 from __future__ import annotations

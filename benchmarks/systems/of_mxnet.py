@@ -54,7 +54,12 @@ def make(layer: Layer, bottoms: list[Any]) -> Any:
             pooling_convention="full",
         )
     if kind == "LRN":
-        numbers = {"nsize": layer["size"], "alpha": layer["alpha"], "beta": layer["beta"], "knorm": layer["k"]}
+        numbers = {
+            "nsize": layer["size"],
+            "alpha": layer["alpha"],
+            "beta": layer["beta"],
+            "knorm": layer["k"],
+        }
         return mx.sym.LRN(first, name=name, **numbers)
     if kind == "BatchNorm":
         return mx.sym.BatchNorm(first, name=name, eps=layer["eps"], momentum=0.999, fix_gamma=False)
@@ -86,7 +91,10 @@ class Net:
         for layer in job["layers"]:
             blobs[layer["top"]] = make(layer, [blobs[blob] for blob in layer["bottom"]])
         symbol = blobs[job["layers"][-1]["top"]]
-        requests = {name: "write" if self.training and name not in data else "null" for name in symbol.list_arguments()}
+        requests = {
+            name: "write" if self.training and name not in data else "null"
+            for name in symbol.list_arguments()
+        }
         shapes = {name: array.shape for name, array in data.items()}
         self.executor = symbol.simple_bind(mx.cpu(), grad_req=requests, **shapes)
         arrays = {**self.executor.arg_dict, **self.executor.aux_dict}

@@ -78,7 +78,9 @@ class Net:
         graph = helper.make_graph(nodes, job["net"], inputs, outputs, values)
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION)
-        statistics = {key for layer in job["layers"] if layer["type"] == "BatchNorm" for key in layer["blobs"][:3]}
+        statistics = {
+            key for layer in job["layers"] if layer["type"] == "BatchNorm" for key in layer["blobs"][:3]
+        }
         self.parameters = sum(weights[name].size for name in used - statistics)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = job["threads"] or 0

@@ -27,7 +27,7 @@ def within_memory(nets: Sequence[Loaded], solver: SolverSpec | None = None) -> I
     `solver` is that of a training run, which keeps gradients and history.  Raises `EnvironmentFault`, which
     says how many bytes are needed.
     """
-    blobs, passes = _blob_bytes(nets, solver), sum(map(_pass_bytes, nets))
+    blobs, passes = blob_bytes(nets, solver), sum(map(pass_bytes, nets))
     needed = f"the net needs {_gib(blobs)} for its blobs and {_gib(passes)} for its batches"
     hint = "make batch_size smaller, or the largest layer; `netdef infer-shape` shows them"
     limit = _memory_limit()
@@ -39,7 +39,7 @@ def within_memory(nets: Sequence[Loaded], solver: SolverSpec | None = None) -> I
         raise EnvironmentFault(f"there is not enough memory: {needed}; {hint}") from None
 
 
-def _blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
+def blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
     """The size of all blobs, each once, with the gradients and the history that the solver keeps of them."""
     sizes: dict[str, int] = {}
     for loaded in nets:
@@ -51,7 +51,7 @@ def _blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
     return sum(sizes.values())
 
 
-def _pass_bytes(loaded: Loaded) -> int:
+def pass_bytes(loaded: Loaded) -> int:
     """The size of a net's inputs and of the memory that its plan works in."""
     inputs = input_shapes(loaded.net, loaded.shapes).values()
     return sum(map(_float32_bytes, inputs)) + plan_net(loaded.net, loaded.shapes).arena_bytes

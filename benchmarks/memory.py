@@ -1,0 +1,55 @@
+"""Memory of a training step: what the plan promises, what netdef takes, what the peers take.
+
+Taken is the most memory that the process has while it trains, beyond that of the interpreter with the system
+loaded (Linux only).  Promised is the plan's arena, the inputs, and weights, gradients and history.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.common import markdown
+from benchmarks.jobs import TRAIN, Case, load, write_job
+from benchmarks.process import Failed, Refused, System, Worker
+from netdef.train.memory import blob_bytes, pass_bytes
+
+CASES = (
+    Case(TRAIN, "mlp", 512),
+    Case(TRAIN, "lenet", 64),
+    Case(TRAIN, "lenet", 256),
+    Case(TRAIN, "cifar10_quick", 100),
+    Case(TRAIN, "resnet20", 128),
+)
+STEPS = 5
+
+
+def promised(case: Case) -> int:
+    """The bytes that a training step needs by its plan."""
+    loaded = load(case)
+    return blob_bytes([loaded], loaded.spec.solver) + pass_bytes(loaded)
+
+
+def taken(case: Case, system: System) -> int | None:
+    """The bytes that a system takes; None where it cannot run the case or memory cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="netdef-bench-") as folder:
+        job = write_job(case, Path(folder))
+        try:
+            with Worker(system, job) as worker:
+                memory: int | None = worker.run(STEPS)["memory"]
+        except (Refused, Failed):
+            return None
+    return memory
+
+
+def run(systems: Sequence[System], cases: Sequence[Case] = CASES) -> list[str]:
+    """The figures as lines of Markdown."""
+    able = [system for system in systems if system.name != "onnxruntime"]
+    rows = []
+    for case in cases:
+        measured = [taken(case, system) for system in able]
+        cells = ["" if size is None else f"{size / 2**20:,.1f}" for size in measured]
+        rows.append([case.net, str(case.batch), f"{promised(case) / 2**20:,.1f}", *cells])
+    head = ["net", "batch", "promised by the plan", *(f"{system.title} takes" for system in able)]
+    return ["MiB in a training step.", "", *markdown(head, rows)]
