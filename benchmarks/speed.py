@@ -176,7 +176,8 @@ def run(
     held = "their own choice of threads" if threads is None else f"{threads} thread(s) each"
     lines = [
         "Images per second, for inference with milliseconds of a batch; "
-        f"medians of {rounds} rounds of {seconds:g} s, {held}; load average at the end {load:.1f} on {os.cpu_count()} cores.",
+        f"medians of {rounds} rounds of {seconds:g} s, {held}; "
+        f"load average at the end {load:.1f} on {os.cpu_count()} cores.",
         "",
         *table(rows, [system.title for system in systems]),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from netdef.cli.threads import hold_blas_to_one_thread
+from netdef.cli.threads import cores, hold_blas_to_one_thread
 
 hold_blas_to_one_thread()
 
@@ -13,6 +13,7 @@ import numpy as np  # noqa: E402
 
 import netdef  # noqa: E402
 from benchmarks.jobs import Case, load  # noqa: E402
+from netdef.runtime.threads import set_threads  # noqa: E402
 from netdef.train.blobs import Blobs  # noqa: E402
 from netdef.train.runner import Runner, input_shapes  # noqa: E402
 from netdef.train.trainer import Trainer  # noqa: E402
@@ -24,6 +25,7 @@ def version() -> str:
 
 def open_net(job: dict[str, Any], variant: str) -> Training | Inference:
     """The net of a job with its weights and data."""
+    set_threads(job["threads"] or cores())
     loaded = load(Case(job["task"], job["net"], job["batch"]))
     blobs = Blobs(seed=0)
     blobs.add(loaded.net, loaded.shapes)

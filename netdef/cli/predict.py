@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from netdef.cli import options
-from netdef.cli.threads import hold_blas_to_one_thread
+from netdef.cli.threads import use_threads
 from netdef.diag import EnvironmentFault, Findings, UsageError
 
 FORMATS = ("npz", "npy", "jsonl")
@@ -33,6 +33,7 @@ FORMATS = ("npz", "npy", "jsonl")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Samples in a batch; default: the net's own.")
 @options.state("TEST")
 @options.overrides
+@options.threads
 def predict(
     file: str,
     files: tuple[str, ...],
@@ -47,6 +48,7 @@ def predict(
     level: int,
     stages: tuple[str, ...],
     overrides: tuple[str, ...],
+    threads: int | None,
 ) -> None:
     """Compute the outputs of the net FILE for the samples in FILES, .npy or .npz.
 
@@ -54,7 +56,7 @@ def predict(
     `prob`.  FILES hold what the first data layer reads for its first top, one sample after another along the
     first axis; they go through its transform_param.
     """
-    hold_blas_to_one_thread()
+    use_threads(threads)
     from netdef.data.replace import replace_file
     from netdef.data.samples import open_samples
     from netdef.passes.pipeline import assemble, open_spec

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netdef.cli import options
-from netdef.cli.threads import hold_blas_to_one_thread
+from netdef.cli.threads import use_threads
 from netdef.diag import Findings
 from netdef.passes.pipeline import Loaded, load_net
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @options.overrides
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@options.threads
 def time(
     file: str,
     iterations: int,
@@ -44,6 +45,7 @@ def time(
     inputs: tuple[str, ...],
     overrides: tuple[str, ...],
     form: str,
+    threads: int | None,
 ) -> None:
     """Measure how long each layer takes, on random data and weights.
 
@@ -57,7 +59,7 @@ def time(
         options.require_known(given, loaded.net.inputs)
     findings.raise_errors()
     assert loaded is not None, "a file that cannot be read has findings"
-    hold_blas_to_one_thread()
+    use_threads(threads)
     from netdef.train.memory import within_memory
     from netdef.train.time_net import time_net
 
