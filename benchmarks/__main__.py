@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks import growth, memory, results, speed, startup
 from benchmarks.process import Failed, System, find_systems, versions
@@ -16,6 +16,18 @@ TITLES = {
     "memory": "Memory of a training step",
     "growth": "How time grows",
 }
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """A number above 0, for argparse."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return read
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,9 +43,9 @@ def parser() -> argparse.ArgumentParser:
         "--only", action="append", default=[], metavar="WORD", help="speed: a net, or train, infer"
     )
     made.add_argument("--compile", action="store_true", help="speed: torch.compile, too")
-    made.add_argument("--threads", type=int, help="speed: how many threads each system may use")
-    made.add_argument("--seconds", type=float, default=0.5, help="speed: of each measurement")
-    made.add_argument("--rounds", type=int, default=5, help="speed: how often each is measured")
+    made.add_argument("--threads", type=positive(int), help="speed: how many threads each system may use")
+    made.add_argument("--seconds", type=positive(float), default=0.5, help="speed: of each measurement")
+    made.add_argument("--rounds", type=positive(int), default=5, help="speed: how often each is measured")
     made.add_argument("--write", action="store_true", help="keep the results in benchmarks/RESULTS.md")
     return made
 

@@ -20,7 +20,6 @@ NEEDED = {
     "torch": ("torch", "numpy"),
     "mxnet": ("mxnet",),
     "onnxruntime": ("onnxruntime", "onnx"),
-    "caffe": ("caffe",),
 }
 #: variants of each system
 VARIANTS = {"torch": ("eager", "channels_last")}
@@ -51,8 +50,10 @@ class Refused(Exception):
 def find_systems(peers: Mapping[str, str], compiled: bool = False) -> list[System]:
     """netdef and the peers: those of `peers`, name -> interpreter, and those that this interpreter has.
 
-    Raises `Failed` for an interpreter of `peers` that has not what the peer needs.
+    Raises `Failed` for a peer that is not known, and for an interpreter that has not what the peer needs.
     """
+    if unknown := peers.keys() - NEEDED.keys():
+        raise Failed(f"--peer {min(unknown)}: there is no such peer; there are {', '.join(NEEDED)}")
     found = [System("netdef", "", sys.executable)]
     for name, needed in NEEDED.items():
         python = peers.get(name, sys.executable)

@@ -15,11 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.common import fitted_exponent, markdown
-from benchmarks.process import ROOT, System
+from benchmarks.process import NEEDED, ROOT, System
 from netdef.lint.check import check_file
 
 LENET = "configs/digits/lenet.yaml"
-MODULES = {"torch": "torch", "mxnet": "mxnet", "onnxruntime": "onnxruntime", "caffe": "caffe"}
 #: layers of the nets that `lint` is timed on
 DEPTHS = (250, 500, 1000, 2000)
 
@@ -35,8 +34,8 @@ def starts(systems: Sequence[System]) -> dict[str, list[str]]:
         "netdef lint lenet.yaml": [python, "-m", "netdef", "lint", LENET],
         "netdef infer-shape lenet.yaml": [python, "-m", "netdef", "infer-shape", LENET],
     }
-    for name, interpreter in dict.fromkeys((s.name, s.python) for s in systems if s.name in MODULES):
-        commands[f"import {MODULES[name]}"] = [interpreter, "-c", f"import {MODULES[name]}"]
+    for name, interpreter in dict.fromkeys((s.name, s.python) for s in systems if s.name in NEEDED):
+        commands[f"import {name}"] = [interpreter, "-c", f"import {name}"]
     return commands
 
 
