@@ -198,6 +198,18 @@ class Op(Declared):
         """The scratch memory that `forward` or `backward` needs for these complete shapes."""
         return {}
 
+    def tuned(self, s: Shapes, dtype: str, wanted: str = "") -> Op:
+        """The operator with its algorithm settled for these complete shapes and the dtype of its first output.
+
+        The operator itself where there is nothing to choose, else a copy that equals it: what is chosen is no
+        attribute.  `wanted` names the algorithm for those that can serve; the choice depends on nothing else.
+        """
+        return self
+
+    def algorithm(self, written: Collection[str]) -> str:
+        """What was settled for the tensors that a kernel writes, as a text for plans; empty: nothing."""
+        return ""
+
     def labels(self, s: Shapes) -> dict[str, int]:
         """Inputs that hold class numbers, with the number of classes."""
         return {}

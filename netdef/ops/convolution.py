@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Collection
 from typing import Any, ClassVar
 
-from netdef.ops import im2col, layouts, windows
+from netdef.ops import layouts, windows
 from netdef.ops.arrays import write_back
-from netdef.ops.base import Cut, Op, Workspace
+from netdef.ops.base import WIDE, Cut, Op, Workspace
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_choice import PLAIN, Choice, choose
+from netdef.ops.conv_sizes import Sizes
 from netdef.ops.fields import Bool, Dims, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
 
 
 class Convolving(Op, abstract=True):
-    """What convolution and deconvolution share: attributes, inputs, groups and the weight's layout."""
+    """What convolution and deconvolution share: attributes, inputs, groups, the weight's layout, algorithms."""
 
     kernel = Dims(help="size of the filters: one number, or one for each spatial axis", min=1)
     stride = Dims((), "step between windows; default 1", min=1)
@@ -39,8 +44,12 @@ class Convolving(Op, abstract=True):
         "num_group",
         "workspace",
     )
-    scratch = (*im2col.SCRATCH, "filters")
     batched = ("data", "output")
+    scratch = ("space", "filters")
+    #: the pass of the convolution that computes each tensor
+    computed: ClassVar[dict[str, str]]
+    #: the algorithm of each pass; None where nobody has tuned the operator
+    choice: Choice | None = None
 
     def input_names(self) -> tuple[str, ...]:
         return self.inputs[:2] if self.no_bias else self.inputs
@@ -64,12 +73,12 @@ class Convolving(Op, abstract=True):
         """An array with its channels second, whatever the layout."""
         return None if array is None else layouts.seen(xp, self.layout, array)
 
-    def _kept(self, s: Shapes) -> dict[str, Workspace]:
-        """The workspace for a weight whose layout is not that of the products."""
-        return {"filters": Workspace(s.full("weight"))} if layouts.channels_last(self.layout) else {}
+    def _sizes(self, data: Full) -> Sizes:
+        """The sizes of the convolution for data with its channels second."""
+        raise NotImplementedError
 
     def _weight(self, xp: Any, weight: Any, filters: Any) -> Any:
-        """The weight as (filters, channels of a group, k...), side by side in memory."""
+        """The weight as (filters, channels of a group, k...), side by side in memory, as it is multiplied."""
         if filters is None:
             return weight
         turned = self._seen(xp, weight)
@@ -77,6 +86,39 @@ class Convolving(Op, abstract=True):
         xp.copyto(filters, turned)
         return filters
 
+    # -- algorithms --
+
+    def tuned(self, s: Shapes, dtype: str, wanted: str = "") -> Op:
+        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
+        twin = copy.copy(self)
+        object.__setattr__(twin, "choice", choose(sizes, dtype, wanted))
+        return twin
+
+    def algorithm(self, written: Collection[str]) -> str:
+        passes = {name: which for name, which in self.computed.items() if name in written}
+        if self.choice is None or not passes:
+            return ""
+        if "output" in passes:
+            return self.choice.told(passes["output"])
+        return ", ".join(f"{name} {self.choice.told(which)}" for name, which in passes.items())
+
+    def _by(self, tensor: str) -> Algorithm:
+        """What computes a tensor."""
+        return (self.choice or PLAIN).algorithm(self.computed[tensor])
+
+    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
+        tensors = ("ddata", "dweight") if backward else ("output",)
+        space = max(self._by(tensor).room(sizes, self.computed[tensor]) for tensor in tensors)
+        spaces = {"space": Workspace((space,), WIDE)}
+        # Where the dtype is not known yet, it may be one that is not multiplied as it is.
+        if layouts.channels_last(self.layout) or self.choice is None or self.choice.widens:
+            spaces["filters"] = Workspace(s.full("weight"), WIDE)
+        return spaces
+
+
+#: what stands for the axes of data that have none
+POINT = windows.Axis(size=1, kernel=1, stride=1, pad=0, dilate=1, windows=1)
 
 #: what both say alike in ONNX
 ONNX: dict[str, To | Fixed | Lost | str] = {
@@ -107,6 +149,7 @@ class Convolution(Convolving):
     axis = Int(1, "axis of the channels, seen with the channels second; negative counts from the end")
 
     names: ClassVar[tuple[str, ...]] = ("Convolution",)
+    computed = {"output": FORWARD, "ddata": DATA, "dweight": WEIGHT}
     onnx: ClassVar[tuple[As, ...]] = (As("Conv", axis=Fixed(1), **ONNX),)
     examples: ClassVar[Any] = (
         ({"kernel": (3, 3), "num_filter": 4}, {"data": (2, 3, 5, 6)}),
@@ -157,16 +200,10 @@ class Convolution(Convolving):
         below = (*output[:at], None, *tiling.sizes(output[at + 1 :]))
         s.merge("data", layouts.outwards(layout, below), f"output is {show(s['output'])}")
 
-    def _sizes(self, data: Full) -> im2col.Im2Col:
-        """The sizes of the products for data with its channels second."""
+    def _sizes(self, data: Full) -> Sizes:
         at = self.axis % len(data)
         axes = self._windows(len(data) - at - 1).on(data[at + 1 :])
-        return im2col.Im2Col(math.prod(data[:at]), data[at], self.num_filter, self.num_group, axes)
-
-    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
-        needed = im2col.SCRATCH if backward else ("image", "columns", "product")
-        return {**sizes.workspaces(*needed), **self._kept(s)}
+        return Sizes(math.prod(data[:at]), data[at], self.num_filter, self.num_group, axes or (POINT,))
 
     def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
         return super().cuts(s, backward) if s.axis("data", self.axis) else ()
@@ -176,32 +213,21 @@ class Convolution(Convolving):
 
     # -- kernels ---------------------------------------------------------------------------------------------
 
-    def _batched(self, sizes: im2col.Im2Col, array: Any) -> Any:
-        """An array with all its batch axes made one."""
-        rank = len(sizes.axes) + 2
-        if array is None or array.ndim == rank:
-            return array
-        return array.reshape(sizes.batch, *array.shape[array.ndim - rank + 1 :])
+    def _batched(self, sizes: Sizes, array: Any) -> Any:
+        """An array (N, C, S...) with all its batch axes made one, and one spatial axis at least."""
+        after = array.shape[self.axis % array.ndim :]
+        if len(after) == 1:
+            after = (*after, 1)
+        return array if array.ndim == 1 + len(after) else array.reshape(sizes.batch, *after)
 
     def forward(
-        self,
-        xp: Any,
-        data: Any,
-        weight: Any,
-        bias: Any,
-        output: Any,
-        image: Any,
-        columns: Any,
-        product: Any,
-        filters: Any,
+        self, xp: Any, data: Any, weight: Any, bias: Any, output: Any, space: Any, filters: Any
     ) -> None:
         data, output = self._seen(xp, data), self._seen(xp, output)
         sizes = self._sizes(data.shape)
         results = self._batched(sizes, output)
         weight = self._weight(xp, weight, filters)
-        im2col.correlate(
-            xp, sizes, self._batched(sizes, data), weight, bias, results, image, columns, product
-        )
+        self._by("output").correlate(xp, sizes, self._batched(sizes, data), weight, bias, results, space)
         write_back(xp, results, output)
 
     def backward(
@@ -213,21 +239,19 @@ class Convolution(Convolving):
         ddata: Any,
         dweight: Any,
         dbias: Any,
-        image: Any,
-        adjoint: Any,
-        columns: Any,
-        product: Any,
-        share: Any,
-        total: Any,
+        space: Any,
         filters: Any,
     ) -> None:
         doutput, data, ddata = (self._seen(xp, array) for array in (doutput, data, ddata))
         sizes = self._sizes(data.shape)
-        upper, lower, below = (self._batched(sizes, array) for array in (doutput, data, ddata))
-        weight, dweight = self._weight(xp, weight, filters), self._seen(xp, dweight)
-        spaces = image, adjoint, columns, product, share, total
-        im2col.gradients(xp, sizes, upper, lower, weight, below, dweight, *spaces)
+        upper = self._batched(sizes, doutput)
+        if dweight is not None:
+            lower = self._batched(sizes, data)
+            self._by("dweight").weight_gradient(xp, sizes, upper, lower, self._seen(xp, dweight), space)
         if ddata is not None:
+            below = self._batched(sizes, ddata)
+            weight = self._weight(xp, weight, filters)
+            self._by("ddata").data_gradient(xp, sizes, upper, weight, below, space)
             write_back(xp, below, ddata)
         if dbias is not None:
             xp.sum(upper, axis=(0, *range(2, upper.ndim)), out=dbias)

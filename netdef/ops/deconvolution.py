@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from netdef.ops import im2col, layouts, windows
-from netdef.ops.base import Workspace
-from netdef.ops.convolution import ONNX, Convolving
+from netdef.ops import layouts, windows
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
+from netdef.ops.conv_sizes import Sizes
+from netdef.ops.convolution import ONNX, POINT, Convolving
 from netdef.ops.fields import Bool, Dims
 from netdef.ops.foreign import As, Fixed
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -41,6 +42,8 @@ class Deconvolution(Convolving):
     no_bias = Bool(True, "leave out the bias")
 
     begins = (*Convolving.begins[:7], "adj", "target_shape", *Convolving.begins[7:])
+    computed = {"output": DATA, "ddata": FORWARD, "dweight": WEIGHT}
+
     onnx = (As("ConvTranspose", adj="output_padding", target_shape=Fixed((), ((0,), (0, 0))), **ONNX),)
     examples = (
         ({"kernel": (3, 3), "num_filter": 2}, {"data": (2, 3, 3, 4)}),
@@ -144,8 +147,8 @@ class Deconvolution(Convolving):
         below = (output[0], known[0], *self._before(output[2:]))
         s.merge("data", layouts.outwards(layout, below), f"output is {show(s['output'])}")
 
-    def _sizes(self, data: Full) -> im2col.Im2Col:
-        """The sizes of the convolution that this is the gradient of, for data with its channels second."""
+    def _sizes(self, data: Full) -> Sizes:
+        """The sizes of the convolution that this is the gradient of."""
         tiling = self._windows(len(data) - 2)
         axes = tuple(
             windows.Axis(axis.size, kernel, stride, axis.pad, dilate, windows=size)  # type: ignore[union-attr]
@@ -153,12 +156,7 @@ class Deconvolution(Convolving):
                 data[2:], self._axes(data[2:]), tiling.kernel, tiling.stride, tiling.dilate
             )
         )
-        return im2col.Im2Col(data[0], self.num_filter, data[1], self.num_group, axes)
-
-    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
-        needed = ("image", "columns", "product", *(("share", "total") if backward else ()))
-        return {**sizes.workspaces(*needed), **self._kept(s)}
+        return Sizes(data[0], self.num_filter, data[1], self.num_group, axes or (POINT,))
 
     def macs(self, s: Shapes) -> int:
         return math.prod(s.full("data")) * math.prod(s.full("weight")[1:])
@@ -166,20 +164,14 @@ class Deconvolution(Convolving):
     # -- kernels ---------------------------------------------------------------------------------------------
 
     def forward(
-        self,
-        xp: Any,
-        data: Any,
-        weight: Any,
-        bias: Any,
-        output: Any,
-        image: Any,
-        columns: Any,
-        product: Any,
-        filters: Any,
+        self, xp: Any, data: Any, weight: Any, bias: Any, output: Any, space: Any, filters: Any
     ) -> None:
         data, output = self._seen(xp, data), self._seen(xp, output)
+        sizes = self._sizes(data.shape)
         weight = self._weight(xp, weight, filters)
-        im2col.spread(xp, self._sizes(data.shape), data, weight, bias, output, image, columns, product)
+        self._by("output").data_gradient(xp, sizes, data, weight, output, space)
+        if bias is not None:
+            xp.add(output, sizes.by_channel(bias, 0), out=output)
 
     def backward(
         self,
@@ -190,16 +182,15 @@ class Deconvolution(Convolving):
         ddata: Any,
         dweight: Any,
         dbias: Any,
-        image: Any,
-        columns: Any,
-        product: Any,
-        share: Any,
-        total: Any,
+        space: Any,
         filters: Any,
     ) -> None:
         doutput, data, ddata = (self._seen(xp, array) for array in (doutput, data, ddata))
-        weight, dweight = self._weight(xp, weight, filters), self._seen(xp, dweight)
-        spaces = image, columns, product, share, total
-        im2col.spread_gradients(xp, self._sizes(data.shape), doutput, data, weight, ddata, dweight, *spaces)
+        sizes = self._sizes(data.shape)
+        if dweight is not None:
+            self._by("dweight").weight_gradient(xp, sizes, data, doutput, self._seen(xp, dweight), space)
+        if ddata is not None:
+            weight = self._weight(xp, weight, filters)
+            self._by("ddata").correlate(xp, sizes, doutput, weight, None, ddata, space)
         if dbias is not None:
             xp.sum(doutput, axis=(0, *range(2, doutput.ndim)), out=dbias)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from netdef.ops import windows
+from netdef.ops import conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
@@ -76,10 +76,14 @@ class Direct(Algorithm):
     name = "direct"
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
-        if which == DATA:
-            return super().spaces(sizes, which)
         sums = (sizes.weight, (sizes.filters,)) if which == WEIGHT else ()
         return *_Pieces(sizes).spaces(), *sums
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        pieces = _Pieces(sizes)
+        blocks = -(-sizes.batch // pieces.images) * -(-sizes.groups // pieces.groups)
+        calls = 2 * blocks * sizes.inner * conv_cost.CALL
+        return calls + sizes.macs * 2 * conv_cost.SCATTER
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
@@ -99,6 +103,24 @@ class Direct(Algorithm):
                 part = sizes.by_group(bias)[block]
                 xp.add(result, sizes.by_channel(part, 1), out=result)
             xp.copyto(xp.moveaxis(pieces.of(output, slab, block), 0, -1), result)
+
+    def data_gradient(
+        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
+    ) -> None:
+        """The adjoint: every tap of every filter is added to what it sees."""
+        pieces = _Pieces(sizes)
+        *spaces, _ = carved(space, self.spaces(sizes, DATA))
+        for slab, block, image, heads, products in pieces.blocks(*spaces):
+            source = xp.moveaxis(pieces.of(doutput, slab, block), 0, -1)
+            xp.copyto(heads.reshape(-1, *heads.shape[2:]), source)
+            factors = sizes.by_group(weight)[block]
+            image[...] = 0
+            for index, seen in pieces.taps(xp, image, heads.shape[0]):
+                factor = factors[index].reshape(*heads.shape[:2], *(1,) * (heads.ndim - 2))
+                xp.multiply(heads, factor, out=products)
+                for filtered in xp.moveaxis(products, 1, 0):
+                    xp.add(seen[:, 0], filtered, out=seen[:, 0])
+            windows.unload(xp, image, sizes.axes, pieces.of(ddata, slab, block))
 
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any

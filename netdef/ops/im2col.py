@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from netdef.ops import windows
+from netdef.ops import conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
@@ -76,21 +76,70 @@ class _Pieces:
         """The part of the taps (C, k..., O..., N) that belongs to some rows of the output."""
         return taps[windows.along(1 + len(self.sizes.axes), rows)]
 
+    @property
+    def count(self) -> int:
+        """How many blocks there are."""
+        return -(-self.sizes.batch // self.images) * -(-self.sizes.axes[0].windows // self.rows)
+
+    def copies(self, turn: float, move: float) -> float:
+        """What it costs to turn all images and to move all columns."""
+        sizes = self.sizes
+        columns = sizes.channels * sizes.taps * math.prod(sizes.counts) * move
+        return self.sizes.batch * (turn * math.prod(sizes.padded) + columns)
+
+    def heads(self, turn: float) -> float:
+        """What it costs to turn all outputs."""
+        return self.sizes.batch * self.sizes.filters * math.prod(self.sizes.counts) * turn
+
+    def products(self, order: str) -> float:
+        """What all products of matrices cost; `order` says what are their rows, columns and inner elements.
+
+        It is made of the letters `w` for the windows of a block, `f` for filters and `i` for inner.
+        """
+        sizes = self.sizes
+        numbers = {
+            "w": sizes.batch * math.prod(sizes.counts) / self.count,
+            "f": sizes.filters / sizes.groups,
+            "i": sizes.inner,
+        }
+        count = self.count * sizes.groups
+        return self.count * conv_cost.CALL * 2 + conv_cost.product(count, *(numbers[key] for key in order))
+
     def matrices(self, array: Any) -> Any:
         """Columns or products as one matrix for each group, a column for each window of each image."""
         return array.reshape(self.sizes.groups, -1, math.prod(array.shape[-len(self.sizes.axes) - 1 :]))
 
 
 class Im2Col(Algorithm):
-    """One product for each block and group; serves everything but the data's gradient where this is none."""
+    """One product for each block and group.
+
+    The gradient of the data is a convolution, too, where windows visit every element: that of the output's
+    gradient with every filter the other way round.
+    """
 
     name = "im2col"
 
+    def serves(self, sizes: Sizes, which: str) -> bool:
+        return which != DATA or sizes.turns
+
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
-            return super().spaces(sizes, which)
+            back = sizes.turned()
+            return back.weight, (self.room(back, FORWARD),)
         sums = ((sizes.groups, sizes.inner, sizes.filters // sizes.groups),) * 2 if which == WEIGHT else ()
         return *_Pieces(sizes).spaces(), *sums
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        if which == DATA:
+            back = sizes.turned()
+            return math.prod(back.weight) * conv_cost.COPY + self.cost(back, FORWARD)
+        pieces = _Pieces(sizes)
+        turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
+        copies = pieces.copies(turn, conv_cost.COPY)
+        if which == FORWARD:
+            return copies + pieces.heads(back) + pieces.products("fwi")
+        sums = pieces.count * sizes.filters * sizes.inner * conv_cost.ADD
+        return copies + pieces.heads(turn) + pieces.products("ifw") + sums
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
@@ -108,6 +157,15 @@ class Im2Col(Algorithm):
                 if bias is not None:
                     xp.add(products, sizes.by_channel(bias, 1), out=products)
                 xp.copyto(target[:, rows], products)
+
+    def data_gradient(
+        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
+    ) -> None:
+        back = sizes.turned()
+        filters, rest, _ = carved(space, self.spaces(sizes, DATA))
+        reverse = windows.along(3, *(slice(None, None, -1) for _ in sizes.axes))
+        xp.copyto(back.by_group(filters), xp.swapaxes(sizes.by_group(weight), 1, 2)[reverse])
+        self.correlate(xp, back, doutput, filters, None, ddata, rest)
 
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
@@ -130,7 +188,7 @@ class Im2Col(Algorithm):
 
 
 class Col2Im(Algorithm):
-    """The gradient of the data as columns that are added up where their windows overlap: serves any strides."""
+    """The gradient of the data as columns that are added up where their windows overlap: serves any windows."""
 
     name = "col2im"
 
@@ -139,6 +197,11 @@ class Col2Im(Algorithm):
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         return _Pieces(sizes).spaces()
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        pieces = _Pieces(sizes)
+        turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
+        return pieces.copies(back, conv_cost.SCATTER) + pieces.heads(turn) + pieces.products("iwf")
 
     def data_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from netdef.ops import conv_cost
 from netdef.ops.arrays import write_back
-from netdef.ops.conv_algorithm import DATA, WEIGHT, Algorithm
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
 
@@ -15,6 +16,7 @@ class Pointwise(Algorithm):
     """One product for each image and group; where windows lie apart, of a copy of what they see."""
 
     name = "pointwise"
+    in_place = True
 
     def serves(self, sizes: Sizes, which: str) -> bool:
         return all(axis.kernel == 1 and not axis.pad for axis in sizes.axes)
@@ -22,6 +24,18 @@ class Pointwise(Algorithm):
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         sums = ((sizes.groups, sizes.inner, sizes.filters // sizes.groups),) * 2 if which == WEIGHT else ()
         return *(() if _together(sizes) else ((sizes.batch, sizes.channels, *sizes.counts),)), *sums
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        windows, filters, group = math.prod(sizes.counts), sizes.filters / sizes.groups, sizes.inner
+        shape = {
+            FORWARD: (filters, windows, group),
+            DATA: (group, windows, filters),
+            WEIGHT: (group, filters, windows),
+        }[which]
+        copied = 0 if _together(sizes) else 2 * sizes.batch * sizes.channels * windows
+        added = sizes.batch * sizes.filters * group if which == WEIGHT else 0
+        moves = copied * conv_cost.COPY + added * conv_cost.ADD
+        return moves + conv_cost.product(sizes.batch * sizes.groups, *shape)
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any

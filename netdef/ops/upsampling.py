@@ -6,8 +6,11 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from netdef.ops import im2col, windows
+from netdef.ops import windows
 from netdef.ops.base import Op, Workspace
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
+from netdef.ops.conv_choice import PLAIN
+from netdef.ops.conv_sizes import Sizes
 from netdef.ops.fields import Enum, Hint, Int
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
 
@@ -36,7 +39,7 @@ class UpSampling(Op):
 
     variadic = True
     inputs = ("data", "weight")
-    scratch = im2col.SCRATCH
+    scratch = ("space",)
     initial = {"weight": '["bilinear", {}]', "arg1": '["bilinear", {}]'}
     work = 0
     examples = (
@@ -144,15 +147,16 @@ class UpSampling(Op):
         scale = self.scale
         return windows.Axis(size * scale, 2 * scale - scale % 2, scale, scale // 2, 1, windows=size)
 
-    def _sizes(self, data: Full) -> im2col.Im2Col:
+    def _sizes(self, data: Full) -> Sizes:
         axes = tuple(self._axis(size) for size in data[2:])
-        return im2col.Im2Col(data[0], data[1], data[1], data[1], axes)
+        return Sizes(data[0], data[1], data[1], data[1], axes)
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         if self.sample_type == "nearest":
             return {}
-        needed = ("image", "columns", "product", *(("share", "total") if backward else ()))
-        return self._sizes(s.full("data")).workspaces(*needed)
+        sizes = self._sizes(s.full("data"))
+        passes = (FORWARD, WEIGHT) if backward else (DATA,)
+        return {"space": Workspace((max(PLAIN.algorithm(which).room(sizes, which) for which in passes),))}
 
     def macs(self, s: Shapes) -> int:
         if self.sample_type == "nearest":
@@ -172,11 +176,10 @@ class UpSampling(Op):
             yield arg, part.reshape(batch, channels, height, factor, width, factor)
             start = stop
 
-    def forward(self, xp: Any, args: list[Any], output: Any, image: Any, columns: Any, product: Any) -> None:
+    def forward(self, xp: Any, args: list[Any], output: Any, space: Any) -> None:
         if self.sample_type == "bilinear":
             data, weight = args
-            spaces = image, columns, product
-            im2col.spread(xp, self._sizes(data.shape), data, weight, None, output, *spaces)
+            PLAIN.data.data_gradient(xp, self._sizes(data.shape), data, weight, output, space)
             return
         added = False
         for arg, part in self._repeated(args, output):
@@ -188,22 +191,15 @@ class UpSampling(Op):
             added = self.multi_input_mode == "sum"
 
     def backward(
-        self,
-        xp: Any,
-        doutput: Any,
-        args: list[Any],
-        dargs: list[Any],
-        image: Any,
-        columns: Any,
-        product: Any,
-        share: Any,
-        total: Any,
+        self, xp: Any, doutput: Any, args: list[Any], dargs: list[Any], space: Any
     ) -> None:
         if self.sample_type == "bilinear":
-            spaces = image, columns, product, share, total
             (data, weight), (ddata, dweight) = args, dargs
             sizes = self._sizes(data.shape)
-            im2col.spread_gradients(xp, sizes, doutput, data, weight, ddata, dweight, *spaces)
+            if ddata is not None:
+                PLAIN.forward.correlate(xp, sizes, doutput, weight, None, ddata, space)
+            if dweight is not None:
+                PLAIN.weight.weight_gradient(xp, sizes, data, doutput, dweight, space)
             return
         for number, (_, part) in enumerate(self._repeated(args, doutput)):
             if dargs[number] is not None:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from netdef.ops import windows
+from netdef.ops import conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
@@ -198,6 +198,33 @@ class Winograd(Algorithm):
             upper = pieces.patches(sizes.filters, pieces.over, pieces.rows, pieces.images)
             return *pieces.spaces(), (math.prod(upper),), filters, filters
         return *pieces.spaces(), filters
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        seen = sizes.turned() if which == DATA else sizes
+        pieces = _Pieces(seen)
+        points, batch, groups = pieces.points, seen.batch, seen.groups
+        slabs = -(-batch // pieces.images)
+        blocks = slabs * -(-pieces.tiles[0] // pieces.rows)
+        tiles = batch * math.prod(pieces.tiles)
+        tile = math.prod(axis.kernel for axis in pieces.under)
+        filters = points * sizes.filters * sizes.channels / groups
+        turn = conv_cost.turn(batch)
+        back = turn if which == WEIGHT else conv_cost.turn_back(batch)
+        copies = tiles * (
+            seen.channels * (points * conv_cost.COPY + tile * turn)
+            + seen.filters * tile * (conv_cost.COPY + back)
+        )
+        changes = (
+            conv_cost.product(blocks, points, seen.channels * tiles / blocks, points)
+            + conv_cost.product(blocks, points, seen.filters * tiles / blocks, tile)
+            + conv_cost.product(1, points, filters / points, sizes.taps)
+        )
+        shape = seen.filters / groups, tiles / blocks, seen.channels / groups
+        if which == WEIGHT:
+            shape = shape[0], shape[2], shape[1]
+            copies += blocks * filters * conv_cost.ADD
+        products = conv_cost.product(blocks * points * groups, *shape)
+        return blocks * 4 * conv_cost.CALL + copies + changes + products
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any

@@ -1,0 +1,67 @@
+"""Which algorithm computes each pass of a convolution."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from netdef.ops.base import wide
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_sizes import Sizes
+from netdef.ops.direct import Direct
+from netdef.ops.im2col import Col2Im, Im2Col
+from netdef.ops.pointwise import Pointwise
+from netdef.ops.winograd import Winograd
+
+#: all algorithms by name; where two cost the same, the first is taken
+ALGORITHMS: dict[str, Algorithm] = {
+    algorithm.name: algorithm for algorithm in (Pointwise(), Im2Col(), Col2Im(), Winograd(), Direct())
+}
+#: the wish that leaves the choice to the costs
+AUTO = "auto"
+
+
+class Choice(NamedTuple):
+    """The algorithm of each pass."""
+
+    forward: Algorithm
+    data: Algorithm
+    weight: Algorithm
+    #: the algorithm that was wished for; empty: none
+    wanted: str = ""
+    #: whether arrays are multiplied in another dtype than their own
+    widens: bool = False
+
+    def algorithm(self, which: str) -> Algorithm:
+        return {FORWARD: self.forward, DATA: self.data, WEIGHT: self.weight}[which]
+
+    def told(self, which: str) -> str:
+        """The name of a pass's algorithm and, where it is not the one wished for, that this cannot serve."""
+        name = self.algorithm(which).name
+        return name if self.wanted in ("", name) else f"{name} ({self.wanted} cannot)"
+
+
+#: what serves all sizes and dtypes
+PLAIN = Choice(ALGORITHMS["im2col"], ALGORITHMS["col2im"], ALGORITHMS["im2col"])
+
+
+def choose(sizes: Sizes, dtype: str, wanted: str = "") -> Choice:
+    """The algorithm `wanted` where it can serve; elsewhere, and for `AUTO` or none, the one that costs least.
+
+    Costs depend on sizes alone, so that the same net computes the same numbers everywhere.  Raises
+    `ValueError` for a name that is no algorithm's.
+    """
+    wanted = "" if wanted == AUTO else wanted
+    if wanted and wanted not in ALGORITHMS:
+        raise ValueError(f"there is no algorithm {wanted}; there are {AUTO}, {', '.join(ALGORITHMS)}")
+    widens = wide(dtype) != dtype
+
+    def best(which: str) -> Algorithm:
+        able = [
+            algorithm
+            for algorithm in ALGORITHMS.values()
+            if algorithm.serves(sizes, which) and not (widens and algorithm.in_place)
+        ]
+        asked = [algorithm for algorithm in able if algorithm.name == wanted]
+        return asked[0] if asked else min(able, key=lambda algorithm: algorithm.cost(sizes, which))
+
+    return Choice(best(FORWARD), best(DATA), best(WEIGHT), wanted, widens)
