@@ -26,6 +26,7 @@ from netdef.train.objective import without_value
     "--tolerance", type=float, default=1e-4, show_default=True, help="The largest relative error that passes."
 )
 @options.threads
+@options.conv_algo
 def check_grad(
     file: str,
     phase: str,
@@ -35,6 +36,7 @@ def check_grad(
     seed: int,
     tolerance: float,
     threads: int | None,
+    conv_algo: str,
 ) -> None:
     """Compare the gradient of every learnable blob and input with central differences, in float64.
 
@@ -59,7 +61,7 @@ def check_grad(
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("")
     wrong = 0
-    for checked in check_gradients(loaded, seed):
+    for checked in check_gradients(loaded, seed, conv_algo):
         good = checked.error <= tolerance
         wrong += not good
         row = (

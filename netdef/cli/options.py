@@ -23,6 +23,15 @@ def overrides(function: F) -> F:
     return click.option("--set", "overrides", metavar="PATH=VALUE", multiple=True, help=SET_HELP)(function)
 
 
+def conv_algo(function: F) -> F:
+    """`--conv-algo`, the algorithm of the convolutions that it can serve."""
+    algorithms = click.Choice(["auto", "pointwise", "im2col", "col2im", "winograd", "direct"])
+    told = "Algorithm for the convolutions that it can serve; the others have auto, what costs least."
+    return click.option("--conv-algo", type=algorithms, default="auto", show_default=True, help=told)(
+        function
+    )
+
+
 def state(default: str) -> Callable[[F], F]:
     """`--phase`, `--level` and `--stage`, which say what include and exclude rules see."""
 

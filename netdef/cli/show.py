@@ -28,8 +28,15 @@ STAGES = ("spec", "expanded", "graph", "shapes", "plan")
 @click.option("--level", default=0, show_default=True, help="The level of the net's state.")
 @click.option("--state-stage", "stages", multiple=True, help="A stage of the net's state; repeatable.")
 @options.overrides
+@options.conv_algo
 def show(
-    file: str, what: str, phase: str, level: int, stages: tuple[str, ...], overrides: tuple[str, ...]
+    file: str,
+    what: str,
+    phase: str,
+    level: int,
+    stages: tuple[str, ...],
+    overrides: tuple[str, ...],
+    conv_algo: str,
 ) -> None:
     """Print the net as it stands after a stage.
 
@@ -39,7 +46,7 @@ def show(
     loaded = load_net(file, options.net_state(phase, level, stages), findings, overrides)
     findings.raise_errors()
     assert loaded is not None, "a file that cannot be read has findings"
-    click.echo(PRINTERS[what](loaded))
+    click.echo(plan_text(loaded, conv_algo) if what == "plan" else PRINTERS[what](loaded))
 
 
 def spec_text(loaded: Loaded) -> str:
@@ -77,11 +84,11 @@ def shapes_text(loaded: Loaded) -> str:
     return "\n".join(f"{name:{width}}  {shape}" for name, shape in entries)
 
 
-def plan_text(loaded: Loaded) -> str:
+def plan_text(loaded: Loaded, conv_algo: str) -> str:
     """The steps of a pass with their memory and work."""
     from netdef.runtime.report import describe_plan, plan_net
 
-    return describe_plan(plan_net(loaded.net, loaded.shapes))
+    return describe_plan(plan_net(loaded.net, loaded.shapes, conv_algo=conv_algo))
 
 
 PRINTERS = {
@@ -89,7 +96,6 @@ PRINTERS = {
     "expanded": expanded_text,
     "graph": graph_text,
     "shapes": shapes_text,
-    "plan": plan_text,
 }
 
 

@@ -27,6 +27,7 @@ from netdef.diag import Findings
 @options.overrides
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @options.threads
+@options.conv_algo
 def test(
     file: str,
     weights: str,
@@ -38,6 +39,7 @@ def test(
     overrides: tuple[str, ...],
     form: str,
     threads: int | None,
+    conv_algo: str,
 ) -> None:
     """Print the mean of every score of a net over its data, each sample counted once.
 
@@ -62,7 +64,7 @@ def test(
     assert prepared is not None, "a net that cannot be prepared has findings"
     with within_memory([prepared.loaded]):
         blobs = Blobs(seed=0)
-        evaluator = make_evaluator(prepared, blobs, iterations)
+        evaluator = make_evaluator(prepared, blobs, iterations, conv_algo)
         mismatch = load_weights(Path(weights), blobs, [prepared.loaded], partial)
         scores = {blob: value.tolist() for blob, value in evaluator.run().items()}
     options.tell_fillers(mismatch.missing, mismatch.reshaped)

@@ -32,6 +32,7 @@ from netdef.diag import Findings, UsageError
     help="A bar in a terminal, plain lines elsewhere.",
 )
 @options.threads
+@options.conv_algo
 def train(
     file: str,
     overrides: tuple[str, ...],
@@ -43,6 +44,7 @@ def train(
     seed: int | None,
     progress: str,
     threads: int | None,
+    conv_algo: str,
 ) -> None:
     """Train the net of a solver FILE, then evaluate it.
 
@@ -70,8 +72,10 @@ def train(
     assert job is not None, "a job that cannot be prepared has findings"
 
     with within_memory(job.nets, job.solver):
-        trainer = make_trainer(job, seed)
-        evaluators = [make_evaluator(test.prepared, trainer.blobs, test.test_iter) for test in job.tests]
+        trainer = make_trainer(job, seed, conv_algo)
+        evaluators = [
+            make_evaluator(test.prepared, trainer.blobs, test.test_iter, conv_algo) for test in job.tests
+        ]
         if resume:
             feed = restore(Path(resume), job, trainer, evaluators)
             if trainer.iteration >= job.solver.max_iter:

@@ -44,9 +44,7 @@ class Algorithm:
         """output = data convolved with weight, plus bias where there is one."""
         raise NotImplementedError
 
-    def data_gradient(
-        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
-    ) -> None:
+    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """ddata from doutput and weight."""
         raise NotImplementedError
 

@@ -104,9 +104,7 @@ class Direct(Algorithm):
                 xp.add(result, sizes.by_channel(part, 1), out=result)
             xp.copyto(xp.moveaxis(pieces.of(output, slab, block), 0, -1), result)
 
-    def data_gradient(
-        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
-    ) -> None:
+    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """The adjoint: every tap of every filter is added to what it sees."""
         pieces = _Pieces(sizes)
         *spaces, _ = carved(space, self.spaces(sizes, DATA))

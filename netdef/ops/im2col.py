@@ -158,9 +158,7 @@ class Im2Col(Algorithm):
                     xp.add(products, sizes.by_channel(bias, 1), out=products)
                 xp.copyto(target[:, rows], products)
 
-    def data_gradient(
-        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
-    ) -> None:
+    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         back = sizes.turned()
         filters, rest, _ = carved(space, self.spaces(sizes, DATA))
         reverse = windows.along(3, *(slice(None, None, -1) for _ in sizes.axes))
@@ -203,9 +201,7 @@ class Col2Im(Algorithm):
         turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
         return pieces.copies(back, conv_cost.SCATTER) + pieces.heads(turn) + pieces.products("iwf")
 
-    def data_gradient(
-        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
-    ) -> None:
+    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         pieces = _Pieces(sizes)
         image, columns, product, _ = carved(space, self.spaces(sizes, DATA))
         across = weight.reshape(sizes.groups, -1, sizes.inner).swapaxes(1, 2)

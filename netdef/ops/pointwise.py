@@ -47,9 +47,7 @@ class Pointwise(Algorithm):
         if bias is not None:
             xp.add(output, sizes.by_channel(bias, 0), out=output)
 
-    def data_gradient(
-        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
-    ) -> None:
+    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         across = weight.reshape(sizes.groups, -1, sizes.inner).swapaxes(1, 2)
         target = ddata if _together(sizes) else carved(space, self.spaces(sizes, DATA))[0]
         flat = _matrices(sizes, target)

@@ -190,9 +190,7 @@ class UpSampling(Op):
                 xp.copyto(part, source)
             added = self.multi_input_mode == "sum"
 
-    def backward(
-        self, xp: Any, doutput: Any, args: list[Any], dargs: list[Any], space: Any
-    ) -> None:
+    def backward(self, xp: Any, doutput: Any, args: list[Any], dargs: list[Any], space: Any) -> None:
         if self.sample_type == "bilinear":
             (data, weight), (ddata, dweight) = args, dargs
             sizes = self._sizes(data.shape)

@@ -69,7 +69,9 @@ def matrices(kernel: int) -> tuple[list[list[float]], list[list[float]], list[li
     data.append([float(factor) for factor in _polynomial(FINITE)])
     weight.append([0.0] * (kernel - 1) + [1.0])
     count = POINTS + 1 - kernel
-    output = [[float(point**power) for point in FINITE] + [float(power == count - 1)] for power in range(count)]
+    output = [
+        [float(point**power) for point in FINITE] + [float(power == count - 1)] for power in range(count)
+    ]
     return data, weight, output
 
 
@@ -235,9 +237,7 @@ class Winograd(Algorithm):
         grouped = filters.reshape(filters.shape[0], sizes.groups, -1, filters.shape[-1])
         self._run(xp, sizes, data, grouped, bias, output, spaces)
 
-    def data_gradient(
-        self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any
-    ) -> None:
+    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """The same with turned filters, whose transform needs no copy of them."""
         *spaces, filters, _ = carved(space, self.spaces(sizes, DATA))
         matrix = transforms(xp, sizes.kernel, space.dtype.name).turned

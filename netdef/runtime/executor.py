@@ -28,7 +28,7 @@ class Executor:
     without. `objective` numbers the heads whose weighted sum the gradients are of, with the weights; without
     it `backward` takes a gradient for every head.  A `repeatable` executor keeps what `backward` reads, so
     that it may be called again.  With a `pool`, it shares memory with others: outputs hold until one of them
-    runs.
+    runs.  `conv_algo` names an algorithm for the convolutions, as `make_plan` takes it.
 
     Raises `MXNetError` where an array is missing or does not fit.
     """
@@ -45,8 +45,10 @@ class Executor:
         objective: Mapping[int, float] | None = None,
         repeatable: bool = False,
         pool: Pool | None = None,
+        conv_algo: str = "",
     ) -> None:
         self.objective, self.repeatable, self.pool = objective, repeatable, pool
+        self.conv_algo = conv_algo
         self.symbol, self.context, self.xp = symbol, context, context.xp
         self.arguments, self.gradients = dict(arguments), dict(gradients or {})
         self.states = dict(states or {})
@@ -185,7 +187,7 @@ class Executor:
             else forward_only(self.symbol.heads)
         )
         requests = {node: self.requests[node.name] for node in wanted}
-        return make_plan(joint, self._shapes, self._dtypes, requests, train, self.repeatable)
+        return make_plan(joint, self._shapes, self._dtypes, requests, train, self.repeatable, self.conv_algo)
 
     # -- binding --
 

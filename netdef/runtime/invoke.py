@@ -42,7 +42,7 @@ def invoke(
         else out[number]
         for number, role in enumerate(visible)
     }
-    op = op.instance(context, shapes, types)
+    op = op.instance(context, shapes, types).tuned(shapes, str(types[visible[0]]))
     _run(op, xp, {**arrays, **targets}, shapes, str(types[visible[0]]), random)
     results = [targets[role] for role in visible]
     for number, wanted in enumerate(out or ()):

@@ -68,6 +68,8 @@ class Step(NamedTuple):
     #: parameter names of the gradients that the kernel adds to
     added: frozenset[str]
     flops: int
+    #: how the kernel computes what it writes, where there is a choice
+    algorithm: str = ""
     #: the calls that it consists of where it is cut, each with the tensors of its own: workspaces, shares
     pieces: tuple[tuple[Piece, Mapping[str, Tensor]], ...] = ()
 
@@ -124,6 +126,7 @@ class _Draft(NamedTuple):
     """A step before offsets are known."""
 
     node: Node
+    op: Op
     entries: Mapping[str, Entry]
     scratch: Mapping[str, _Scratch]
     inplace: tuple[tuple[str, str], ...]
@@ -139,9 +142,10 @@ class _Planner:
         requests: Mapping[Node, str],
         train: bool,
         repeatable: bool,
+        conv_algo: str,
     ) -> None:
         self.joint, self.shapes, self.dtypes = joint, shapes, dtypes
-        self.requests, self.train = requests, train
+        self.requests, self.train, self.conv_algo = requests, train, conv_algo
         self.nodes = [*joint.forward, *joint.backward]
         self.external: dict[Entry, tuple[int, str]] = {}
         self.added: set[Entry] = set()
@@ -218,6 +222,8 @@ class _Planner:
         Returns None where the output is a view of its input.
         """
         op, backward = kernel_of(node)
+        facts, dtype = self._facts(node), self.dtypes[Entry(node.forward or node, 0)]
+        op = op.tuned(facts, dtype, self.conv_algo)
         reads = {name: entry for name, entry in zip(node.read_names(), node.inputs) if entry is not None}
         writes = {}
         for i, name in enumerate(node.write_names()):
@@ -240,7 +246,6 @@ class _Planner:
                 self.buffer_of[entry] = self._buffer(self.bytes(entry), number)
         for entry in writes.values():
             self._extend(entry, self.last_use.get(entry, number))
-        facts = self._facts(node)
         pieces = pieces_of(
             op,
             backward,
@@ -249,25 +254,24 @@ class _Planner:
             tuple(writes),
             inplace,
             op.flops(facts) * (2 if backward else 1),
-            ITEM_SIZES[self.dtypes[Entry(node.forward or node, 0)]],
+            ITEM_SIZES[dtype],
         )
-        scratch = {} if pieces else self._scratch(number, node, facts)
+        scratch = {} if pieces else self._scratch(number, op, backward, facts, dtype)
         cut = []
         for place, piece in enumerate(pieces):
-            own = self._scratch(number, node, shapes_of(piece, facts))
+            own = self._scratch(number, op, backward, shapes_of(piece, facts), dtype)
             if place and piece.unwanted == pieces[place - 1].unwanted:
                 own |= {name: self._share(number, writes[name]) for name in piece.shares}
             cut.append((piece, own))
-        return _Draft(node, {**reads, **writes}, scratch, tuple(inplace), tuple(cut))
+        return _Draft(node, op, {**reads, **writes}, scratch, tuple(inplace), tuple(cut))
 
-    def _scratch(self, number: int, node: Node, facts: Shapes) -> dict[str, _Scratch]:
-        """The workspaces of a node, or of a piece of it."""
-        op, backward = kernel_of(node)
+    def _scratch(self, number: int, op: Op, backward: bool, facts: Shapes, dtype: str) -> dict[str, _Scratch]:
+        """The workspaces of a step, or of a piece of it, whose first tensor has a dtype."""
         found = {}
         for name, space in op.workspaces(facts, backward).items():
-            dtype = space.dtype_for(self.dtypes[Entry(node.forward or node, 0)])
-            size = math.prod(space.shape) * ITEM_SIZES[dtype]
-            found[name] = (space.shape, dtype, self._buffer(size, number))
+            held = space.dtype_for(dtype)
+            size = math.prod(space.shape) * ITEM_SIZES[held]
+            found[name] = (space.shape, held, self._buffer(size, number))
         return found
 
     def _share(self, number: int, entry: Entry) -> _Scratch:
@@ -342,13 +346,14 @@ class _Planner:
         return View(node, after, node.write_names()[0], self.tensor(Entry(node, 0)))
 
     def _finish(self, draft: _Draft) -> Step:
-        op, backward = kernel_of(draft.node)
+        op, (_, backward) = draft.op, kernel_of(draft.node)
         tensors = {name: self.tensor(entry) for name, entry in draft.entries.items()}
         tensors |= _placed(draft.scratch)
         pieces = tuple((piece, _placed(own)) for piece, own in draft.pieces)
         added = frozenset(name for name, entry in draft.entries.items() if entry in self.added)
         flops = op.flops(self._facts(draft.node)) * (2 if backward else 1)
-        return Step(draft.node, op, backward, tensors, draft.inplace, added, flops, pieces)
+        algorithm = op.algorithm([name for name in draft.node.write_names() if name in tensors])
+        return Step(draft.node, op, backward, tensors, draft.inplace, added, flops, algorithm, pieces)
 
 
 def _placed(scratch: Mapping[str, _Scratch]) -> dict[str, Tensor]:
@@ -372,13 +377,15 @@ def make_plan(
     requests: Mapping[Node, str] | None = None,
     train: bool = False,
     repeatable: bool = False,
+    conv_algo: str = "",
 ) -> Plan:
     """The plan of a joint graph whose shapes and dtypes are complete.
 
     `requests` says for each variable with a gradient whether the caller's array is written or added to.  A
     `repeatable` plan keeps what the backward pass reads, so that this may run again after one forward pass.
+    `conv_algo` names the algorithm for convolutions that it can serve; without it each has what costs least.
     """
     every_shape, every_dtype = dict(shapes), dict(dtypes)
     for entry, source in joint.like.items():
         every_shape[entry], every_dtype[entry] = shapes[source], dtypes[source]
-    return _Planner(joint, every_shape, every_dtype, requests or {}, train, repeatable).make()
+    return _Planner(joint, every_shape, every_dtype, requests or {}, train, repeatable, conv_algo).make()

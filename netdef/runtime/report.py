@@ -10,33 +10,37 @@ from netdef.passes.infer import Known, infer_shapes, infer_types
 from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor, make_plan
 
 
-def plan_net(net: Net, shapes: Known, dtype: str = "float32") -> Plan:
-    """The plan of a net: a training step in the TRAIN phase, a folded forward pass in the TEST phase."""
+def plan_net(net: Net, shapes: Known, dtype: str = "float32", conv_algo: str = "") -> Plan:
+    """The plan of a net: a training step in the TRAIN phase, a folded forward pass in the TEST phase.
+
+    `conv_algo` names an algorithm for convolutions.
+    """
     heads = net.symbol.heads
     arguments, states = net.symbol.variables()
     dtypes, failures = infer_types(heads, {node.name: dtype for node in [*arguments, *states]})
     assert not failures, "one dtype for all variables always agrees"
     if net.phase != "TRAIN":
-        return _plan_folded(net, shapes, dtype)
+        return _plan_folded(net, shapes, dtype, conv_algo)
     wanted = {param.node: "write" for param in net.params().values() if param.lr_mult}
     objective = [loss.head for loss in net.losses]
-    return make_plan(differentiate(heads, wanted, objective), shapes, dtypes, wanted, train=True)
+    joint = differentiate(heads, wanted, objective)
+    return make_plan(joint, shapes, dtypes, wanted, train=True, conv_algo=conv_algo)
 
 
-def _plan_folded(net: Net, shapes: Known, dtype: str) -> Plan:
+def _plan_folded(net: Net, shapes: Known, dtype: str, conv_algo: str) -> Plan:
     heads = fold(net.symbol.heads, shapes, dtype).heads
     variables = [node for node in topological(heads) if node.is_variable]
     given = {node.name: node.shape or shapes[Entry(node, 0)] for node in variables}
     every, _ = infer_shapes(heads, given)
     dtypes, _ = infer_types(heads, {node.name: dtype for node in variables})
-    return make_plan(forward_only(heads), every, dtypes)
+    return make_plan(forward_only(heads), every, dtypes, conv_algo=conv_algo)
 
 
 def describe_plan(plan: Plan) -> str:
     """A plan as text, one line for each step.
 
     Pass, node, operator, where its results live, memory shared in place, into how many pieces threads may
-    take it, and FLOPs.
+    take it, FLOPs, and the algorithm where there is a choice.
     """
     lines = []
     for number, step in enumerate(plan.steps):
@@ -54,9 +58,9 @@ def _step(number: int, step: Step) -> str:
     shared = "".join(f", {name} over {source}" for source, name in step.inplace)
     if step.pieces:
         shared += f", in {len(step.pieces)} pieces"
-    return (
-        f"{number:4} {step.node.name:24} {type(step.op).__name__:18} {results}{shared}; {step.flops:,} FLOPs"
-    )
+    way = f"; {step.algorithm}" if step.algorithm else ""
+    name = type(step.op).__name__
+    return f"{number:4} {step.node.name:24} {name:18} {results}{shared}; {step.flops:,} FLOPs{way}"
 
 
 def _tensor(name: str, tensor: Tensor) -> str:

@@ -37,11 +37,12 @@ class Checked(NamedTuple):
         return abs(self.computed - self.measured) / max(abs(self.computed), abs(self.measured), 1e-6)
 
 
-def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
+def check_gradients(loaded: Loaded, seed: int, conv_algo: str = "") -> Iterator[Checked]:
     """Check every learnable blob and input that a gradient reaches; yields the best of a few directions.
 
     Blobs take their fillers' values, those that are constant small random ones on top, so that no gradient
     vanishes by symmetry; inputs are normal, labels random classes.  Dropout draws the same mask every time.
+    `conv_algo` names an algorithm for the convolutions.
     Raises `Error` for a net in which an operator makes numbers of a type that does not go with float64.
     """
     net = loaded.net
@@ -54,9 +55,8 @@ def check_gradients(loaded: Loaded, seed: int) -> Iterator[Checked]:
             np.add(blob.value, random.normal(0, 0.1, blob.value.shape), out=blob.value)
     labels = label_classes(loaded)
     wanted = [*net.params(), *(blob for blob in net.inputs if blob not in labels)]
-    runner = Runner(
-        net, input_shapes(net, loaded.shapes), blobs, wanted=wanted, random=np.random.default_rng(seed)
-    )
+    shapes, draws = input_shapes(net, loaded.shapes), np.random.default_rng(seed)
+    runner = Runner(net, shapes, blobs, wanted=wanted, random=draws, conv_algo=conv_algo)
     fill_inputs(runner, loaded, random)
     state = runner.executor.random.bit_generator.state
     states = {

@@ -44,9 +44,10 @@ class Evaluator:
         blobs: Blobs,
         datasets: Sequence[Dataset],
         test_iter: int | None = None,
+        conv_algo: str = "",
     ) -> None:
         self.net, self.shapes, self.blobs, self.datasets = net, shapes, blobs, datasets
-        self.test_iter = test_iter
+        self.test_iter, self.conv_algo = test_iter, conv_algo
         self.positions = [0] * len(datasets)
         self._feed = Feed(datasets, train=False, seed=0)
         #: the data layer that needs the most batches to be read once decides how many there are
@@ -140,7 +141,7 @@ class Evaluator:
                 for dataset, size in zip(self.datasets, sizes)
                 for top in dataset.layer.top
             }
-            self._runners[sizes] = Runner(self.net, shapes, self.blobs, folds=True)
+            self._runners[sizes] = Runner(self.net, shapes, self.blobs, folds=True, conv_algo=self.conv_algo)
         return self._runners[sizes]
 
 

@@ -26,7 +26,7 @@ class Runner:
     `inputs` holds an array for each input blob, which the caller fills; `gradients` one for each variable in
     `wanted` (`grad_req` as in MXNet: write, or add to accumulate over several passes).  With `folds` constant
     factors and shifts are part of the weights before them: such a runner makes no pass that trains, and
-    `refold` takes over weights that have changed.
+    `refold` takes over weights that have changed.  `conv_algo` names an algorithm for the convolutions.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Runner:
         grad_req: str = "write",
         random: np.random.Generator | None = None,
         folds: bool = False,
+        conv_algo: str = "",
     ) -> None:
         self.net, self.blobs = net, blobs
         self.inputs = {blob: zeros(shapes[blob], blobs.dtype) for blob in net.inputs}
@@ -65,6 +66,7 @@ class Runner:
             states,
             random,
             weights,
+            conv_algo=conv_algo,
         )
 
     def _fold(self, shapes: Mapping[str, tuple[int, ...]]) -> Symbol:

@@ -112,17 +112,24 @@ def prepare_job(path: str, overrides: Sequence[str], findings: Findings) -> Job 
     return None if findings.errors else job
 
 
-def make_trainer(job: Job, seed: int | None = None) -> Trainer:
-    """A trainer with filled blobs.  `seed` replaces random_seed; -1 there draws one."""
+def make_trainer(job: Job, seed: int | None = None, conv_algo: str = "") -> Trainer:
+    """A trainer with filled blobs.  `seed` replaces random_seed; -1 there draws one.
+
+    `conv_algo` names an algorithm for the convolutions.
+    """
     chosen = job.solver.random_seed if seed is None else seed
-    return Trainer(job.solver, job.train.loaded, Blobs(secrets.randbits(31) if chosen < 0 else chosen))
+    blobs = Blobs(secrets.randbits(31) if chosen < 0 else chosen)
+    return Trainer(job.solver, job.train.loaded, blobs, conv_algo)
 
 
-def make_evaluator(prepared: Prepared, blobs: Blobs, test_iter: int | None = None) -> Evaluator:
+def make_evaluator(
+    prepared: Prepared, blobs: Blobs, test_iter: int | None = None, conv_algo: str = ""
+) -> Evaluator:
     """The evaluator of a TEST net over blobs that it may share with a TRAIN net.
 
     `test_iter` is the number of batches in a test; None: the whole set once.
     """
     loaded = prepared.loaded
     blobs.add(loaded.net, loaded.shapes)
-    return Evaluator(loaded.net, input_shapes(loaded.net, loaded.shapes), blobs, prepared.datasets, test_iter)
+    shapes = input_shapes(loaded.net, loaded.shapes)
+    return Evaluator(loaded.net, shapes, blobs, prepared.datasets, test_iter, conv_algo)

@@ -31,9 +31,10 @@ class Trainer:
     """Trains the blobs of a net with a solver.
 
     `iteration` counts finished updates, `losses` are those of the last `average_loss` iterations.
+    `conv_algo` names an algorithm for the convolutions.
     """
 
-    def __init__(self, solver: SolverSpec, loaded: Loaded, blobs: Blobs) -> None:
+    def __init__(self, solver: SolverSpec, loaded: Loaded, blobs: Blobs, conv_algo: str = "") -> None:
         self.solver, self.net, self.blobs = solver, loaded.net, blobs
         blobs.add(loaded.net, loaded.shapes)
         self.iteration = 0
@@ -47,6 +48,7 @@ class Trainer:
             wanted=trained,
             grad_req="write" if solver.iter_size == 1 else "add",
             random=self.random,
+            conv_algo=conv_algo,
         )
         self.updater = Updater(solver, self.runner)
 
