@@ -199,7 +199,7 @@ class Op(Declared):
         return {}
 
     def tuned(self, s: Shapes, dtype: str, wanted: str = "") -> Op:
-        """The operator with its algorithm settled for these complete shapes and the dtype of its first output.
+        """The operator with its algorithm settled for complete shapes and the dtype of its first output.
 
         The operator itself where there is nothing to choose, else a copy that equals it: what is chosen is no
         attribute.  `wanted` names the algorithm for those that can serve; the choice depends on nothing else.

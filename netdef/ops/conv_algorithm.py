@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
-from netdef.ops.conv_sizes import Sizes, room
+from netdef.ops import conv_cost, windows
+from netdef.ops.conv_sizes import Sizes, carved, room
 from netdef.ops.shapes import Full
 
 #: the passes: the output, the gradient of the data, the gradient of the weight
@@ -53,3 +55,29 @@ class Algorithm:
     ) -> None:
         """dweight from doutput and data."""
         raise NotImplementedError
+
+
+class Turning(Algorithm):
+    """An algorithm for the output that gives the gradient of the data as well.
+
+    Where windows visit every element, that is a convolution, too: of the output's gradient with every filter
+    the other way round.
+    """
+
+    def serves(self, sizes: Sizes, which: str) -> bool:
+        return which != DATA or (sizes.turns and self.serves(sizes.turned(), FORWARD))
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        turned = sizes.turned()
+        return math.prod(turned.weight) * conv_cost.COPY + self.cost(turned, FORWARD)
+
+    def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
+        turned = sizes.turned()
+        return turned.weight, (self.room(turned, FORWARD),)
+
+    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
+        turned = sizes.turned()
+        filters, rest, _ = carved(space, self.spaces(sizes, DATA))
+        reverse = windows.along(3, *(slice(None, None, -1) for _ in sizes.axes))
+        xp.copyto(turned.by_group(filters), xp.swapaxes(sizes.by_group(weight), 1, 2)[reverse])
+        self.correlate(xp, turned, doutput, filters, None, ddata, rest)

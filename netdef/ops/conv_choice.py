@@ -9,12 +9,14 @@ from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.direct import Direct
 from netdef.ops.im2col import Col2Im, Im2Col
+from netdef.ops.overlap import Overlap
 from netdef.ops.pointwise import Pointwise
 from netdef.ops.winograd import Winograd
 
 #: all algorithms by name; where two cost the same, the first is taken
 ALGORITHMS: dict[str, Algorithm] = {
-    algorithm.name: algorithm for algorithm in (Pointwise(), Im2Col(), Col2Im(), Winograd(), Direct())
+    algorithm.name: algorithm
+    for algorithm in (Pointwise(), Im2Col(), Col2Im(), Overlap(), Winograd(), Direct())
 }
 #: the wish that leaves the choice to the costs
 AUTO = "auto"

@@ -1,7 +1,7 @@
 """What the steps of a convolution cost, in nanoseconds: the figures that algorithms are compared by.
 
-Measured with numpy 2.4 and OpenBLAS 0.3.31 on one core with AVX-512.  Only their ratios matter, and no machine
-measures them anew: the same net gets the same algorithms, and so the same numbers, everywhere.
+Measured with numpy 2.4 and OpenBLAS 0.3.31 on one core with AVX-512.  Only their ratios matter, and no
+machine measures them anew: the same net gets the same algorithms everywhere.
 """
 
 from __future__ import annotations

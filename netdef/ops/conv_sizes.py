@@ -64,7 +64,7 @@ class Sizes(NamedTuple):
         """Whether the gradient of the data is a convolution, too: windows that visit every element."""
         return all(
             axis.stride == 1
-            and 0 <= axis.dilate * (axis.kernel - 1) - axis.pad
+            and axis.pad <= axis.dilate * (axis.kernel - 1)
             and axis.windows == axis.size + 2 * axis.pad - axis.dilate * (axis.kernel - 1)
             for axis in self.axes
         )

@@ -19,7 +19,7 @@ from netdef.ops.shapes import Full, ShapeError, Shapes, show
 
 
 class Convolving(Op, abstract=True):
-    """What convolution and deconvolution share: attributes, inputs, groups, the weight's layout, algorithms."""
+    """What convolution and deconvolution share: attributes, inputs, groups, layouts and algorithms."""
 
     kernel = Dims(help="size of the filters: one number, or one for each spatial axis", min=1)
     stride = Dims((), "step between windows; default 1", min=1)
@@ -79,9 +79,9 @@ class Convolving(Op, abstract=True):
 
     def _weight(self, xp: Any, weight: Any, filters: Any) -> Any:
         """The weight as (filters, channels of a group, k...), side by side in memory, as it is multiplied."""
+        turned = with_axis(self._seen(xp, weight))
         if filters is None:
-            return weight
-        turned = self._seen(xp, weight)
+            return turned
         filters = filters.reshape(turned.shape)
         xp.copyto(filters, turned)
         return filters
@@ -119,6 +119,12 @@ class Convolving(Op, abstract=True):
 
 #: what stands for the axes of data that have none
 POINT = windows.Axis(size=1, kernel=1, stride=1, pad=0, dilate=1, windows=1)
+
+
+def with_axis(array: Any) -> Any:
+    """An array with its channels second; one without spatial axes has one of a single element."""
+    return array[..., None] if array is not None and array.ndim == 2 else array
+
 
 #: what both say alike in ONNX
 ONNX: dict[str, To | Fixed | Lost | str] = {
@@ -215,10 +221,8 @@ class Convolution(Convolving):
 
     def _batched(self, sizes: Sizes, array: Any) -> Any:
         """An array (N, C, S...) with all its batch axes made one, and one spatial axis at least."""
-        after = array.shape[self.axis % array.ndim :]
-        if len(after) == 1:
-            after = (*after, 1)
-        return array if array.ndim == 1 + len(after) else array.reshape(sizes.batch, *after)
+        at = self.axis % array.ndim
+        return with_axis(array if at == 1 else array.reshape(sizes.batch, *array.shape[at:]))
 
     def forward(
         self, xp: Any, data: Any, weight: Any, bias: Any, output: Any, space: Any, filters: Any
@@ -246,8 +250,8 @@ class Convolution(Convolving):
         sizes = self._sizes(data.shape)
         upper = self._batched(sizes, doutput)
         if dweight is not None:
-            lower = self._batched(sizes, data)
-            self._by("dweight").weight_gradient(xp, sizes, upper, lower, self._seen(xp, dweight), space)
+            lower, filter_gradient = self._batched(sizes, data), with_axis(self._seen(xp, dweight))
+            self._by("dweight").weight_gradient(xp, sizes, upper, lower, filter_gradient, space)
         if ddata is not None:
             below = self._batched(sizes, ddata)
             weight = self._weight(xp, weight, filters)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from netdef.ops import layouts, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_sizes import Sizes
-from netdef.ops.convolution import ONNX, POINT, Convolving
+from netdef.ops.convolution import ONNX, POINT, Convolving, with_axis
 from netdef.ops.fields import Bool, Dims
 from netdef.ops.foreign import As, Fixed
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -166,8 +166,8 @@ class Deconvolution(Convolving):
     def forward(
         self, xp: Any, data: Any, weight: Any, bias: Any, output: Any, space: Any, filters: Any
     ) -> None:
-        data, output = self._seen(xp, data), self._seen(xp, output)
-        sizes = self._sizes(data.shape)
+        sizes = self._sizes(self._seen(xp, data).shape)
+        data, output = (with_axis(self._seen(xp, array)) for array in (data, output))
         weight = self._weight(xp, weight, filters)
         self._by("output").data_gradient(xp, sizes, data, weight, output, space)
         if bias is not None:
@@ -185,10 +185,12 @@ class Deconvolution(Convolving):
         space: Any,
         filters: Any,
     ) -> None:
-        doutput, data, ddata = (self._seen(xp, array) for array in (doutput, data, ddata))
-        sizes = self._sizes(data.shape)
+        sizes = self._sizes(self._seen(xp, data).shape)
+        doutput, data, ddata, dweight = (
+            with_axis(self._seen(xp, array)) for array in (doutput, data, ddata, dweight)
+        )
         if dweight is not None:
-            self._by("dweight").weight_gradient(xp, sizes, data, doutput, self._seen(xp, dweight), space)
+            self._by("dweight").weight_gradient(xp, sizes, data, doutput, dweight, space)
         if ddata is not None:
             weight = self._weight(xp, weight, filters)
             self._by("ddata").correlate(xp, sizes, doutput, weight, None, ddata, space)

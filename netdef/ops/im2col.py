@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netdef.ops import conv_cost, windows
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Turning
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
 
@@ -110,29 +110,20 @@ class _Pieces:
         return array.reshape(self.sizes.groups, -1, math.prod(array.shape[-len(self.sizes.axes) - 1 :]))
 
 
-class Im2Col(Algorithm):
-    """One product for each block and group.
-
-    The gradient of the data is a convolution, too, where windows visit every element: that of the output's
-    gradient with every filter the other way round.
-    """
+class Im2Col(Turning):
+    """One product for each block and group."""
 
     name = "im2col"
 
-    def serves(self, sizes: Sizes, which: str) -> bool:
-        return which != DATA or sizes.turns
-
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
-            back = sizes.turned()
-            return back.weight, (self.room(back, FORWARD),)
+            return super().spaces(sizes, which)
         sums = ((sizes.groups, sizes.inner, sizes.filters // sizes.groups),) * 2 if which == WEIGHT else ()
         return *_Pieces(sizes).spaces(), *sums
 
     def cost(self, sizes: Sizes, which: str) -> float:
         if which == DATA:
-            back = sizes.turned()
-            return math.prod(back.weight) * conv_cost.COPY + self.cost(back, FORWARD)
+            return super().cost(sizes, which)
         pieces = _Pieces(sizes)
         turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
         copies = pieces.copies(turn, conv_cost.COPY)
@@ -158,13 +149,6 @@ class Im2Col(Algorithm):
                     xp.add(products, sizes.by_channel(bias, 1), out=products)
                 xp.copyto(target[:, rows], products)
 
-    def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
-        back = sizes.turned()
-        filters, rest, _ = carved(space, self.spaces(sizes, DATA))
-        reverse = windows.along(3, *(slice(None, None, -1) for _ in sizes.axes))
-        xp.copyto(back.by_group(filters), xp.swapaxes(sizes.by_group(weight), 1, 2)[reverse])
-        self.correlate(xp, back, doutput, filters, None, ddata, rest)
-
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
     ) -> None:
@@ -186,7 +170,7 @@ class Im2Col(Algorithm):
 
 
 class Col2Im(Algorithm):
-    """The gradient of the data as columns that are added up where their windows overlap: serves any windows."""
+    """The gradient of the data as columns that are added up where windows overlap: serves all."""
 
     name = "col2im"
 

@@ -1,4 +1,4 @@
-"""Convolution as products of matrices that overlap in memory: rows of windows, copied once for each column tap.
+"""Convolution as products of matrices that overlap in memory.
 
 im2col copies every element once for each element of the kernel.  With the first spatial axis outermost, the
 kernel's rows are neighbours in memory already: the matrix of one row of the output is a view that overlaps
@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from netdef.ops import windows
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops import conv_cost, windows
+from netdef.ops.conv_algorithm import DATA, FORWARD, Turning
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
 
@@ -103,57 +103,60 @@ class _Pieces:
         return product.reshape(product.shape[0], self.sizes.groups, -1, self.across * product.shape[-1])
 
 
-class Overlap(Algorithm):
-    """One product for each row of the output and group, over rows without dilation."""
+class Overlap(Turning):
+    """One product for each row of the output and group, where rows of windows have no dilation.
+
+    Best with few channels, where im2col copies more than it multiplies.
+    """
 
     name = "overlap"
 
     def serves(self, sizes: Sizes, which: str) -> bool:
         if which == DATA:
-            return False
-        return sizes.axes[0].dilate == 1
+            return super().serves(sizes, which)
+        return which == FORWARD and sizes.axes[0].dilate == 1
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        if which == DATA:
+            return super().cost(sizes, which)
+        pieces, first = _Pieces(sizes), sizes.axes[0]
+        windows_of_row = sizes.batch * pieces.across
+        slabs = -(-sizes.batch // pieces.images)
+        blocks = slabs * -(-first.windows // pieces.rows)
+        turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
+        rows_copied = blocks / slabs * pieces.needed(pieces.rows)
+        columns = sizes.channels * sizes.taps // first.kernel * windows_of_row * rows_copied
+        copies = (
+            sizes.batch * math.prod(sizes.padded) * turn
+            + columns * conv_cost.COPY
+            + sizes.filters * windows_of_row * first.windows * back
+        )
+        products = conv_cost.product(
+            slabs * first.windows * sizes.groups,
+            sizes.filters / sizes.groups,
+            pieces.across * sizes.batch / slabs,
+            sizes.inner,
+        )
+        return blocks * 3 * conv_cost.CALL + copies + products
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
             return super().spaces(sizes, which)
-        sums = ((sizes.groups, sizes.inner, sizes.filters // sizes.groups),)
-        return *_Pieces(sizes).spaces(), *sums * (1 if which == FORWARD else 2)
+        return *_Pieces(sizes).spaces(), (sizes.groups, sizes.filters // sizes.groups, sizes.inner)
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
         pieces = _Pieces(sizes)
         image, bands, product, matrix, _ = carved(space, self.spaces(sizes, FORWARD))
-        matrix = matrix.reshape(sizes.groups, -1, sizes.inner)
-        xp.copyto(self._rows_first(xp, sizes, matrix), sizes.by_group(weight))
+        first, *others = sizes.kernel
+        rows_first = matrix.reshape(*matrix.shape[:2], first, -1, *others)
+        xp.copyto(xp.moveaxis(rows_first, 2, 3), sizes.by_group(weight))
         for slab, here in pieces.slabs(image):
             pieces.load(xp, data[slab], here)
             target = output[slab].transpose(2, 1, *range(3, output.ndim), 0)
             for rows, columns, products in pieces.blocks(xp, here, bands, product):
                 xp.matmul(matrix, columns, out=pieces.matrices(products))
                 if bias is not None:
-                    xp.add(products, bias.reshape(-1, *(1,) * len(sizes.axes)), out=products)
+                    xp.add(products, sizes.by_channel(bias, 0), out=products)
                 xp.copyto(target[rows], products)
-
-    def weight_gradient(
-        self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
-    ) -> None:
-        pieces = _Pieces(sizes)
-        image, bands, product, share, total, _ = carved(space, self.spaces(sizes, WEIGHT))
-        total[...] = 0
-        for slab, here in pieces.slabs(image):
-            pieces.load(xp, data[slab], here)
-            source = doutput[slab].transpose(2, 1, *range(3, doutput.ndim), 0)
-            for rows, columns, products in pieces.blocks(xp, here, bands, product):
-                xp.copyto(products, source[rows])
-                for matrix, heads in zip(columns, pieces.matrices(products)):
-                    xp.matmul(matrix, heads.swapaxes(1, 2), out=share)
-                    xp.add(total, share, out=total)
-        xp.copyto(sizes.by_group(dweight), self._rows_first(xp, sizes, total.swapaxes(1, 2)))
-
-    @staticmethod
-    def _rows_first(xp: Any, sizes: Sizes, matrix: Any) -> Any:
-        """A matrix (groups, filters of a group, inner), whose kernel rows come first, seen as a weight."""
-        first, *others = sizes.kernel
-        apart = matrix.reshape(*matrix.shape[:2], first, -1, *others)
-        return xp.moveaxis(apart, 2, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops import conv_cost
+from netdef.ops import conv_cost, windows
 from netdef.ops.arrays import write_back
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved
@@ -23,16 +23,17 @@ class Pointwise(Algorithm):
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         sums = ((sizes.groups, sizes.inner, sizes.filters // sizes.groups),) * 2 if which == WEIGHT else ()
-        return *(() if _together(sizes) else ((sizes.batch, sizes.channels, *sizes.counts),)), *sums
+        seen = () if _together(sizes) else ((sizes.batch, sizes.channels, *sizes.counts),)
+        return *seen, *sums
 
     def cost(self, sizes: Sizes, which: str) -> float:
-        windows, filters, group = math.prod(sizes.counts), sizes.filters / sizes.groups, sizes.inner
+        places, filters, group = math.prod(sizes.counts), sizes.filters / sizes.groups, sizes.inner
         shape = {
-            FORWARD: (filters, windows, group),
-            DATA: (group, windows, filters),
-            WEIGHT: (group, filters, windows),
+            FORWARD: (filters, places, group),
+            DATA: (group, places, filters),
+            WEIGHT: (group, filters, places),
         }[which]
-        copied = 0 if _together(sizes) else 2 * sizes.batch * sizes.channels * windows
+        copied = 0 if _together(sizes) else 2 * sizes.batch * sizes.channels * places
         added = sizes.batch * sizes.filters * group if which == WEIGHT else 0
         moves = copied * conv_cost.COPY + added * conv_cost.ADD
         return moves + conv_cost.product(sizes.batch * sizes.groups, *shape)
@@ -85,7 +86,7 @@ def _together(sizes: Sizes) -> bool:
 
 def _windows(sizes: Sizes, data: Any) -> Any:
     """The view of data (or its gradient) that the windows see."""
-    return data[(slice(None), slice(None), *(slice(None, None, axis.stride) for axis in sizes.axes))]
+    return data[windows.along(2, *(slice(None, None, axis.stride) for axis in sizes.axes))]
 
 
 def _matrices(sizes: Sizes, array: Any) -> Any:

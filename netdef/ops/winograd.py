@@ -2,8 +2,8 @@
 
 Winograd's minimal filtering (Lavin and Gray 2015) for windows next to each other: a tile of m outputs of a
 filter of r elements takes m + r - 1 = 6 products along an axis, F(4, 3) or F(2, 5), from the same six points
-(Cook and Toom): 0, 1, -1, 2, -2 and infinity.  Over several axes the transform of a tile is one product with a
-Kronecker product of the transforms along each, so that a step is three products of large matrices: all tiles
+(Cook and Toom): 0, 1, -1, 2, -2 and infinity.  Over several axes the transform of a tile is one product with
+(Cook and Toom): 0, 1, -1, 2, -2 and infinity.  Over several axes the transform of a tile is one product
 and channels into the transformed domain, one product over the channels for each point there, and back.
 """
 
@@ -52,12 +52,12 @@ def _polynomial(roots: Sequence[int]) -> list[int]:
 
 
 def matrices(kernel: int) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
-    """The transforms of data (6, 6) and filter (6, kernel) and the inverse one (7 - kernel, 6), along one axis.
+    """The transforms along one axis: data (6, 6), filter (6, kernel) and back (7 - kernel, 6).
 
     >>> matrices(3)[0][0]
-    [4, 0, -5, 0, 1, 0]
+    [4.0, 0.0, -5.0, 0.0, 1.0, 0.0]
     >>> matrices(5)[2]
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 1]]
+    [[1.0, 1.0, 1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, 2.0, -2.0, 1.0]]
     """
     data: list[list[float]] = []
     weight: list[list[float]] = []
