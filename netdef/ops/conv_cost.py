@@ -12,14 +12,18 @@ RATE = 95.0
 CALL = 2000.0
 #: for each element: a copy with long rows; one that turns the batch from the first axis to the last or back
 COPY, TURN, TURN_BACK = 0.13, 0.7, 0.55
+#: likewise: a copy that is read again at once; reading and writing what is in no cache
+REUSE, FETCH = 0.17, 0.25
 #: likewise: adding to an array, with rows of a hundred elements and with whole arrays
-SCATTER, ADD = 0.25, 0.15
+SCATTER, ADD = 0.37, 0.15
+#: how much longer than their size tells products take whose factors have a few dozen rows
+FEW_ROWS = 1.4
 
 
 def product(count: float, rows: float, columns: float, inner: float) -> float:
     """`count` products of matrices (rows, inner) and (inner, columns); thin ones are slow."""
     thin = 1 + 6 / rows + 6 / columns + 10 / inner
-    return count * (500 + 2 * rows * columns * inner * thin / RATE)
+    return count * (200 + 2 * rows * columns * inner * thin / RATE)
 
 
 def turn(batch: int) -> float:

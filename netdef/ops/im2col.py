@@ -126,7 +126,7 @@ class Im2Col(Turning):
             return super().cost(sizes, which)
         pieces = _Pieces(sizes)
         turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
-        copies = pieces.copies(turn, conv_cost.COPY)
+        copies = pieces.copies(turn, conv_cost.REUSE)
         if which == FORWARD:
             return copies + pieces.heads(back) + pieces.products("fwi")
         sums = pieces.count * sizes.filters * sizes.inner * conv_cost.ADD

@@ -35,7 +35,7 @@ class _Pieces:
 
     def needed(self, rows: int) -> int:
         """Rows of the input under some rows of the output."""
-        return (rows - 1) * self.first.stride + self.first.kernel
+        return rows + self.first.kernel - 1
 
     def image(self, images: int) -> Full:
         """Rows outermost."""
@@ -81,8 +81,7 @@ class _Pieces:
             rows = slice(start, min(start + self.rows, count))
             number = rows.stop - start
             band = windows.carve(bands.reshape(-1), self.band(number, images))
-            begin = start * self.first.stride
-            source = taps[begin : begin + band.shape[1]]
+            source = taps[start : start + band.shape[1]]
             apart = source.reshape(source.shape[0], sizes.groups, -1, *source.shape[2:])
             xp.copyto(band, xp.swapaxes(apart, 0, 1))
             yield (
@@ -95,7 +94,7 @@ class _Pieces:
         group, row, item = band.strides[0], band.strides[1], band.itemsize
         columns = self.across * band.shape[-1]
         shape = (rows, self.sizes.groups, self.sizes.inner, columns)
-        steps = (row * self.first.stride, group, columns * item, item)
+        steps = (row, group, columns * item, item)
         return xp.lib.stride_tricks.as_strided(band, shape, steps)
 
     def matrices(self, product: Any) -> Any:
@@ -104,7 +103,7 @@ class _Pieces:
 
 
 class Overlap(Turning):
-    """One product for each row of the output and group, where rows of windows have no dilation.
+    """One product for each row of the output and group, for windows next to each other without dilation.
 
     Best with few channels, where im2col copies more than it multiplies.
     """
@@ -114,7 +113,7 @@ class Overlap(Turning):
     def serves(self, sizes: Sizes, which: str) -> bool:
         if which == DATA:
             return super().serves(sizes, which)
-        return which == FORWARD and sizes.axes[0].dilate == 1
+        return which == FORWARD and all(axis.stride == axis.dilate == 1 for axis in sizes.axes)
 
     def cost(self, sizes: Sizes, which: str) -> float:
         if which == DATA:

@@ -3,7 +3,7 @@
 Winograd's minimal filtering (Lavin and Gray 2015) for windows next to each other: a tile of m outputs of a
 filter of r elements takes m + r - 1 = 6 products along an axis, F(4, 3) or F(2, 5), from the same six points
 (Cook and Toom): 0, 1, -1, 2, -2 and infinity.  Over several axes the transform of a tile is one product with
-(Cook and Toom): 0, 1, -1, 2, -2 and infinity.  Over several axes the transform of a tile is one product
+the Kronecker product of the transforms along each.  So a step is three products of large matrices: all tiles
 and channels into the transformed domain, one product over the channels for each point there, and back.
 """
 
@@ -216,7 +216,8 @@ class Winograd(Algorithm):
             seen.channels * (points * conv_cost.COPY + tile * turn)
             + seen.filters * tile * (conv_cost.COPY + back)
         )
-        changes = (
+        copies += (blocks + 1) * filters * conv_cost.FETCH
+        changes = conv_cost.FEW_ROWS * (
             conv_cost.product(blocks, points, seen.channels * tiles / blocks, points)
             + conv_cost.product(blocks, points, seen.filters * tiles / blocks, tile)
             + conv_cost.product(1, points, filters / points, sizes.taps)
