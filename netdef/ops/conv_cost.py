@@ -15,9 +15,11 @@ COPY, TURN, TURN_BACK = 0.13, 0.7, 0.55
 #: likewise: a copy that is read again at once; reading and writing what is in no cache
 REUSE, FETCH = 0.17, 0.25
 #: likewise: adding to an array, with rows of a hundred elements and with whole arrays
-SCATTER, ADD = 0.37, 0.15
+SCATTER, ADD = 0.45, 0.15
 #: how much longer than their size tells products take whose factors have a few dozen rows
-FEW_ROWS = 1.4
+FEW_ROWS = 1.2
+#: likewise: of matrices whose rows lie apart and overlap those of the next
+OVERLAP = 1.06
 
 
 def product(count: float, rows: float, columns: float, inner: float) -> float:

@@ -128,7 +128,7 @@ class Im2Col(Turning):
         turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
         copies = pieces.copies(turn, conv_cost.REUSE)
         if which == FORWARD:
-            return copies + pieces.heads(back) + pieces.products("fwi")
+            return copies + pieces.heads(back + conv_cost.REUSE) + pieces.products("fwi")
         sums = pieces.count * sizes.filters * sizes.inner * conv_cost.ADD
         return copies + pieces.heads(turn) + pieces.products("ifw") + sums
 

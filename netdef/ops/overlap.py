@@ -136,7 +136,7 @@ class Overlap(Turning):
             pieces.across * sizes.batch / slabs,
             sizes.inner,
         )
-        return blocks * 3 * conv_cost.CALL + copies + products
+        return blocks * 3 * conv_cost.CALL + copies + conv_cost.OVERLAP * products
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:

@@ -226,6 +226,7 @@ class Winograd(Algorithm):
         if which == WEIGHT:
             shape = shape[0], shape[2], shape[1]
             copies += blocks * filters * conv_cost.ADD
+            copies += points * tiles * (seen.channels + seen.filters) * conv_cost.COPY
         products = conv_cost.product(blocks * points * groups, *shape)
         return blocks * 4 * conv_cost.CALL + copies + changes + products
 
