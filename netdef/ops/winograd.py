@@ -226,7 +226,7 @@ class Winograd(Algorithm):
         if which == WEIGHT:
             shape = shape[0], shape[2], shape[1]
             copies += blocks * filters * conv_cost.ADD
-            copies += points * tiles * (seen.channels + seen.filters) * conv_cost.COPY
+            copies += points * tiles * (seen.channels + seen.filters) * conv_cost.FETCH
         products = conv_cost.product(blocks * points * groups, *shape)
         return blocks * 4 * conv_cost.CALL + copies + changes + products
 
