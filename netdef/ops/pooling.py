@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops import layouts, windows
+from netdef.ops import layouts, max_pooling, windows
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Dims, Enum, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
@@ -116,7 +116,7 @@ class Pooling(Windowed):
     begins = ("data", "kernel", "pool_type", "global_pool", "cudnn_off", "pooling_convention")
     outputs = ("output", "winner", "slope", "factor")
     batched = ("data", *outputs)
-    scratch = ("partial", "padded", "mask", "taken", "share", "lengths", "power")
+    scratch = ("partial", "padded", "mask", "taken", "share", "lengths", "power", "phases", "numbers")
     onnx = (
         As("GlobalMaxPool", pool_type=Fixed("max"), p_value=_NOT_LP, **_GLOBAL),
         As("GlobalAveragePool", pool_type=Fixed("avg"), p_value=_NOT_LP, **_GLOBAL),
@@ -210,15 +210,22 @@ class Pooling(Windowed):
         super().types(t)
         for name in ("slope", "factor"):
             t.merge(name, t["data"])
-        # Tap numbers fit into bytes where the attributes alone show that a window is small.
+        t.merge("winner", self._tap_numbers)  # type: ignore[arg-type]
+
+    @property
+    def _tap_numbers(self) -> str:
+        """The dtype of tap numbers: bytes where the attributes alone show that a window is small."""
         small = not self.global_pool and len(self.kernel) > 1 and math.prod(self.kernel) < 256
-        t.merge("winner", "uint8" if small else "int32")  # type: ignore[arg-type]
+        return "uint8" if small else "int32"
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data, output = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "output"))
         axes = self._axes(data)
         partial = Workspace((sum(math.prod(shape) for shape in windows.between(axes, data, 2)),))
         if self.pool_type == "max":
+            maps = max_pooling.Phases(data, axes)
+            if maps.pays:
+                return maps.workspaces(self._tap_numbers)
             needed = {"mask": Workspace(output, "bool")}
             if not windows.inside(axes):
                 needed["padded"] = Workspace((*data[:2], *windows.padded_shape(axes)))
@@ -253,12 +260,19 @@ class Pooling(Windowed):
         taken: Any,
         lengths: Any,
         power: Any,
+        phases: Any,
+        numbers: Any,
     ) -> None:
         arrays = (data, output, winner, slope, factor)
         data, output, winner, slope, factor = (self._seen(xp, array) for array in arrays)
         axes = self._axes(data.shape)
         if self.pool_type == "max":
             lowest = float(xp.finfo(data.dtype).min)
+            maps = max_pooling.Phases(data.shape, axes)
+            if maps.pays:
+                spaces = phases, numbers, mask, taken
+                max_pooling.forward(xp, maps, lowest, data, output, winner, *spaces)
+                return
             windows.reduce(xp, xp.maximum, lowest, data, axes, 2, output, partial)
             if winner is not None:
                 self._find(xp, data, output, winner, padded, mask, taken, axes, lowest)
@@ -327,6 +341,8 @@ class Pooling(Windowed):
         mask: Any,
         share: Any,
         lengths: Any,
+        phases: Any,
+        numbers: Any,
     ) -> None:
         if ddata is None:
             return
@@ -342,6 +358,10 @@ class Pooling(Windowed):
             windows.distribute(xp, doutput, axes, 2, ddata, partial)
             if self._powers:
                 xp.multiply(ddata, slope, out=ddata)
+            return
+        maps = max_pooling.Phases(ddata.shape, axes)
+        if maps.pays:
+            max_pooling.backward(xp, maps, doutput, winner, ddata, phases, numbers, mask)
             return
         target = ddata if padded is None else padded
         target[...] = 0

@@ -422,6 +422,24 @@ def test_every_stage_can_be_shown(run, stage, phase):
     assert "conv1" in output
 
 
+def test_the_plan_says_how_convolutions_are_computed(run):
+    """The algorithm of every pass; where the one that is wished for cannot serve, which one does and why."""
+    output = run("show", LENET, "--stage", "plan", "--conv-algo", "winograd")[1]
+    lines = {line.split()[1]: line.rpartition("; ")[2] for line in output.splitlines() if " conv" in line}
+    assert lines["conv1"] == "winograd"
+    assert lines["conv2_backward"] == "ddata winograd, dweight winograd"
+    output = run("show", LENET, "--stage", "plan", "--conv-algo", "pointwise")[1]
+    assert output.count("(pointwise cannot)") == 5
+    assert run("show", LENET, "--stage", "plan", "--conv-algo", "fft")[0] == 2
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "overlap", "winograd"])
+def test_gradients_pass_with_every_algorithm(run, algorithm):
+    """The digits LeNet, whatever computes its convolutions."""
+    small = ("--set", "layer.train.array_data_param.batch_size=2")
+    assert run("check-grad", LENET, "--conv-algo", algorithm, *small)[0] == 0
+
+
 @pytest.mark.parametrize("name", ["digits/lenet.yaml", "transformer/reverse.yaml"])
 def test_the_expanded_net_is_a_net_again(run, tmp_path, name):
     """What `show --stage expanded` prints can be linted and has the same shapes."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdef.ops import find
+from netdef.ops import find, max_pooling
 from netdef.ops.base import kernel_arguments
 from netdef.ops.pooling import Pooling
 from netdef.ops.shapes import ShapeError, Shapes, Types
@@ -340,3 +340,47 @@ def test_what_onnx_can_say():
     for power, said in ((2, True), (3, False)):
         values = Pooling(kernel=(2, 2), pool_type="lp", p_value=power, layout="NCHW").values()
         assert [not table.write(values)[1] for table in powers] == [False, said]
+
+
+@pytest.mark.parametrize("block", [1, 300, 10**6])
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize(
+    ("data", "attributes"),
+    [
+        ((3, 2, 9, 8), {"kernel": (3, 3), "stride": (2, 2), "pooling_convention": "full"}),
+        ((5, 3, 8, 11), {"kernel": (3, 2), "stride": (1, 3), "pad": (1, 1)}),
+        ((2, 2, 10, 9), {"kernel": (4, 3), "stride": (3, 2), "pad": (2, 1), "pooling_convention": "clip"}),
+        ((3, 2, 13), {"kernel": (3,), "stride": (2,), "pooling_convention": "same"}),
+        ((2, 1, 6, 5, 7), {"kernel": (2, 3, 2), "stride": (1, 2, 2)}),
+        ((0, 2, 9, 8), {"kernel": (3, 3), "stride": (2, 2)}),
+    ],
+    ids=str,
+)
+def test_maxima_over_sorted_elements(data, attributes, layout, block, kernels, monkeypatch):
+    """Overlapping windows of many ties, NaNs and infinities: the same as tap by tap, in blocks of any size."""
+    results = []
+    monkeypatch.setattr(max_pooling, "BLOCK", block)
+    for pays in (True, False):
+        monkeypatch.setattr(max_pooling.Phases, "pays", pays)
+        run = kernels(Pooling(**attributes), {"data": data}, layout=layout)
+        values = np.random.default_rng(3).integers(-3, 3, data).astype("float64")
+        for rare, value in ((-3, -np.inf), (2, np.inf)):
+            values[(values == rare) & (np.random.default_rng(4).random(data) < 0.2)] = value
+        values[np.random.default_rng(5).random(data) < 0.03] = np.nan
+        run.set("data", values)
+        results.append({**run.forward(), **run.backward()})
+    for name, values in results[0].items():
+        np.testing.assert_array_equal(values, results[1][name], err_msg=name)
+
+
+def test_where_elements_are_sorted():
+    """Where small windows overlap; not where they are apart or as large as the map."""
+    for kernel, stride, size, pays in (
+        (3, 2, 32, True),
+        (3, 1, 8, True),
+        (2, 2, 24, False),
+        (7, 1, 7, False),
+    ):
+        op = Pooling(kernel=(kernel,) * 2, stride=(stride,) * 2)
+        data = (2, 3, size, size)
+        assert max_pooling.Phases(data, op._axes(data)).pays == pays
