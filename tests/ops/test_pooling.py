@@ -357,7 +357,7 @@ def test_what_onnx_can_say():
     ids=str,
 )
 def test_maxima_over_sorted_elements(data, attributes, layout, block, kernels, monkeypatch):
-    """Overlapping windows of many ties, NaNs and infinities: the same as tap by tap, in blocks of any size."""
+    """Overlapping windows of ties, NaNs and infinities: the same as tap by tap, in blocks of any size."""
     results = []
     monkeypatch.setattr(max_pooling, "BLOCK", block)
     for pays in (True, False):
