@@ -39,7 +39,7 @@ class Training:
 
     def __init__(self, loaded: Any, blobs: Blobs, data: dict[str, np.ndarray]) -> None:
         self.trainer = Trainer(loaded.spec.solver, loaded, blobs)
-        self.parameters = sum(blob.value.size for blob in self.trainer.learnables)
+        self.parameters = sum(blob.value.size for blob in self.trainer.updater.learnables)
         self.data = data
 
     def fill(self, arrays: Any) -> None:
