@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
 from netdef.diag import MXNetError
+from netdef.ops.shapes import Shape
 
 #: attributes that may be written without their underscores
 PLAIN = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
@@ -53,6 +55,23 @@ def shown(attributes: Mapping[str, str]) -> dict[str, str]:
         if f"__{name}__" in attributes:
             listed[name] = attributes[f"__{name}__"]
     return listed
+
+
+def declared(attributes: Mapping[str, str], owner: str) -> tuple[Shape, str | None]:
+    """What the attributes of a variable say of its shape, None for an unknown size, and of its dtype.
+
+    Raises `MXNetError` for a text that is no shape.
+    """
+    shape, text = None, attributes.get("__shape__")
+    if text is not None:
+        try:
+            value = ast.literal_eval(text)
+            sizes = [int(size) for size in (value if isinstance(value, (tuple, list)) else [value])]
+        except (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError):
+            raise MXNetError(f"{owner}: __shape__ is {text!r}, which is no shape") from None
+        shape = tuple(size if size > 0 else None for size in sizes) or None
+    numbers = {str(number): name for name, number in DTYPE_NUMBERS.items()}
+    return shape, numbers.get(attributes.get("__dtype__", ""))
 
 
 def is_private(name: str) -> bool:

@@ -6,30 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netdef.diag import MXNetError, did_you_mean
-from netdef.graph.attributes import PLAIN, hidden, is_private, require_private, text_of
+from netdef.graph.attributes import PLAIN, declared, hidden, is_private, require_private, text_of
 from netdef.graph.naming import AttrScope, NameManager
 from netdef.graph.node import Entry, Node
 from netdef.graph.symbol import S, Symbol, single_entry
 from netdef.ops import find
 from netdef.ops.base import Op
 from netdef.ops.fields import BadValue
-from netdef.ops.shapes import Shape
 
 
-def variable(
-    kind: type[S],
-    name: str,
-    attr: Mapping[str, str] | None = None,
-    shape: Shape = None,
-    dtype: str | None = None,
-) -> S:
-    """A free variable.
-
-    `shape` holds what is known beforehand, `None` standing for an unknown size; `dtype` likewise.
-    """
+def variable(kind: type[S], name: str, attr: Mapping[str, str] | None = None) -> S:
+    """A free variable, of which `__shape__` and `__dtype__` say what is known beforehand."""
     if not isinstance(name, str):
         raise TypeError(f"the name of a variable must be a text, not {name!r}")
     attributes = hidden(AttrScope.current(dict(attr or {})))
+    shape, dtype = declared(attributes, name)
     return kind([Entry(Node(None, name, attributes=attributes, shape=shape, dtype=dtype), 0)])
 
 

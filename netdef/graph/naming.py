@@ -69,6 +69,10 @@ class AttrScope:
         """The attributes of this thread's scopes, overruled by `explicit`."""
         return {**getattr(_local, "attributes", {}), **(explicit or {})}
 
+    def get(self, attr: dict[str, str] | None) -> dict[str, str]:
+        """The attributes of this scope alone, overruled by `attr`."""
+        return {**self._attributes, **(attr or {})}
+
     def __enter__(self) -> AttrScope:
         self._outer = AttrScope.current()
         _local.attributes = {**self._outer, **self._attributes}

@@ -66,14 +66,16 @@ class Symbol:
         return [node.name for node in topological(self.heads) if node.is_variable]
 
     def attr(self, key: str) -> str | None:
-        """An attribute of the head as a text, or None."""
-        return attributes_of(self.heads[0].node).get(key)
+        """An attribute of the head as a text, `name` for its name; None where it, or a group, has none."""
+        if self.name is None:
+            return None
+        return self.name if key == "name" else attributes_of(self.heads[0].node).get(key)
 
     def list_attr(self, recursive: bool = False) -> dict[str, str]:
-        """The attributes of the head's node, the operator's own among them; none for a group."""
+        """The attributes of the head's node, the operator's own among them; of a group's first."""
         if recursive:
             raise MXNetError("list_attr with recursive=True was given up by MXNet; use attr_dict()")
-        return attributes_of(self.heads[0].node) if self.name is not None else {}
+        return attributes_of(self.heads[0].node)
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
         """The attributes of every node that has some, by the node's name."""
@@ -105,7 +107,9 @@ class Symbol:
         return type(self)([self.heads[key]])
 
     def __repr__(self) -> str:
-        return f"<Symbol {self.name}>" if self.name else f"<Symbol group [{', '.join(self.list_outputs())}]>"
+        if self.name is not None:
+            return f"<Symbol {self.name}>"
+        return f"<Symbol group [{', '.join(head.node.name for head in self.heads)}]>"
 
     # -- composition --
 
@@ -120,7 +124,7 @@ class Symbol:
             raise MXNetError(f"{self.name}: compose by keyword, such as net(data=other)")
         if all(head.node.is_variable for head in self.heads):
             raise MXNetError(f"{self.name} is a variable; only a net of operators can be composed")
-        arguments = self.list_arguments()
+        arguments = [*self.list_arguments(), *self.list_auxiliary_states()]
         for key, value in replacements.items():
             if key not in arguments:
                 raise MXNetError(f"there is no argument {key}; {did_you_mean(key, arguments)}")
@@ -184,5 +188,8 @@ def attributes_of(node: Node) -> dict[str, str]:
 
 
 def group(kind: type[S], symbols: Iterable[Symbol]) -> S:
-    """The heads of several symbols in one."""
-    return kind(head for symbol in symbols for head in symbol.heads)
+    """The heads of several symbols in one; raises `TypeError` for none, and for another thing."""
+    listed = [symbols] if isinstance(symbols, Symbol) else list(symbols)
+    if not listed or not all(isinstance(symbol, Symbol) for symbol in listed):
+        raise TypeError(f"a group is made of a list of symbols, not {symbols!r}")
+    return kind(head for symbol in listed for head in symbol.heads)

@@ -8,13 +8,12 @@ leave out, are added.
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netdef.diag import MXNetError
-from netdef.graph.attributes import DTYPE_NUMBERS, PLAIN, is_private, require_private
+from netdef.graph.attributes import PLAIN, declared, is_private, require_private
 from netdef.graph.create import called, make_operator, state_attributes
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol, texts_of
@@ -184,15 +183,5 @@ def _nearest(operator: Any) -> str:
 
 
 def _variable(name: str, texts: dict[str, str], where: str) -> Node:
-    shape = dtype = None
-    if "__shape__" in texts:
-        try:
-            sizes = [int(size) for size in ast.literal_eval(texts["__shape__"])]
-            shape = tuple(size if size > 0 else None for size in sizes) or None
-        except (ValueError, SyntaxError, TypeError, OverflowError, RecursionError, MemoryError):
-            raise MXNetError(f"{where}: __shape__ is {texts['__shape__']!r}, which is no shape") from None
-    if "__dtype__" in texts:
-        dtype = next(
-            (name for name, number in DTYPE_NUMBERS.items() if texts["__dtype__"] == str(number)), None
-        )
+    shape, dtype = declared(texts, where)
     return Node(None, name, attributes=texts, shape=shape, dtype=dtype)

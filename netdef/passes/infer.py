@@ -31,7 +31,8 @@ def infer_shapes(
 ) -> tuple[Known, list[Failure]]:
     """The shapes of every entry, as far as they follow from what is given and what variables declare.
 
-    `given` holds partial shapes by the names of variables.
+    `given` holds partial shapes by the names of variables; one that is complete takes the place of what its
+    variable declares, as in MXNet.
     Never raises; a node that refuses becomes a `Failure` and teaches nothing further.
     """
     nodes = topological(heads) if nodes is None else nodes
@@ -40,8 +41,11 @@ def infer_shapes(
     for node in nodes:
         if node.is_variable:
             entry = Entry(node, 0)
+            known[entry] = stated = given.get(node.name)
+            if complete(stated):
+                continue
             try:
-                known[entry] = merge(node.shape, given.get(node.name))
+                known[entry] = merge(node.shape, stated)
             except ValueError as conflict:
                 known[entry] = None
                 error = ShapeError(

@@ -288,3 +288,65 @@ def test_an_operator_that_counts_its_inputs_by_its_outputs_takes_them_by_positio
 
     assert net.list_arguments() == ["a", "b"]
     assert len(net) == 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "text", "known"),
+    [((2, 3), "(2, 3)", (2, 3)), ([2, 3], "[2, 3]", (2, 3)), (5, "5", (5,)), ("(4,)", "(4,)", (4,))],
+)
+def test_a_variable_declares_its_shape_as_mxnet_writes_it(shape, text, known):
+    """The attribute is what Python prints of the value; a single number is a shape of one axis."""
+    net = mx.sym.Variable("x", shape=shape)
+
+    assert net.attr("__shape__") == text
+    assert net.infer_shape()[1] == [known]
+
+
+def test_attributes_of_a_variable_declare_its_shape_and_type():
+    """`__shape__` and `__dtype__` count however they were given."""
+    net = mx.sym.Variable("x", attr={"__shape__": "(2, 3)", "__dtype__": "1"})
+
+    assert net.infer_shape()[0] == [(2, 3)]
+    assert net.infer_type()[0] == [np.float64]
+    with pytest.raises(mx.MXNetError, match="no shape"):
+        mx.sym.Variable("x", attr={"__shape__": "wide"})
+
+
+@pytest.mark.parametrize("shape", [[2, 3], (2.0, 3), None, 3, "x"])
+def test_shapes_are_given_as_tuples_of_whole_numbers(shape):
+    """Anything else is a TypeError, as in MXNet."""
+    with pytest.raises(TypeError, match="x"):
+        mx.sym.Variable("x").infer_shape(x=shape)
+
+
+def test_a_group_is_named_by_its_nodes_and_has_the_attributes_of_its_first():
+    """`attr` is for one node: a group has none."""
+    group = mx.sym.Group([mx.sym.Variable("a", __k__="v"), mx.sym.exp(V("b"), name="e")])
+
+    assert str(group) == "<Symbol group [a, e]>"
+    assert group.list_attr() == {"__k__": "v"}
+    assert group.attr("__k__") is None
+    assert group[0].attr("__k__") == "v"
+    assert group[1].attr("name") == "e"
+
+
+@pytest.mark.parametrize("symbols", [[], [1], None])
+def test_a_group_needs_symbols(symbols):
+    """MXNet raises TypeError, too."""
+    with pytest.raises(TypeError):
+        mx.sym.Group(symbols)
+
+
+def test_an_auxiliary_state_is_composed_like_an_argument():
+    """The statistics of BatchNorm are inputs, too."""
+    net = mx.sym.BatchNorm(V("x"), name="bn")
+
+    assert net(bn_moving_mean=V("mean")).list_auxiliary_states() == ["mean", "bn_moving_var"]
+
+
+def test_a_scope_says_its_attributes():
+    """`get` adds those of the scope to others, which win."""
+    scope = mx.AttrScope(a="1", b="2")
+
+    assert scope.get(None) == {"a": "1", "b": "2"}
+    assert scope.get({"b": "3", "c": "4"}) == {"a": "1", "b": "3", "c": "4"}

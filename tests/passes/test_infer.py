@@ -43,12 +43,13 @@ def test_a_contradiction_names_the_node_its_tensors_and_the_rule():
 
 
 def test_a_declared_shape_holds():
-    """What a variable declares is merged with what is given."""
+    """What a variable declares is merged with what is given, unless this says everything."""
     net = mx.sym.FullyConnected(mx.sym.Variable("data", shape=(0, 5)), num_hidden=10, name="fc")
 
     assert net.infer_shape(data=(3, 0))[1] == [(3, 10)]
+    assert net.infer_shape(data=(3, 6))[0] == [(3, 6), (10, 6), (10,)]
     with pytest.raises(mx.MXNetError, match="data"):
-        net.infer_shape(data=(3, 6))
+        net.infer_shape(data=(0, 6))
 
 
 def test_types_follow_from_the_data():

@@ -29,7 +29,7 @@ from netdef.ops import OPERATORS
 def Variable(
     name: str,
     attr: Mapping[str, str] | None = None,
-    shape: Dims | None = None,
+    shape: Dims | int | None = None,
     lr_mult: float | None = None,
     wd_mult: float | None = None,
     dtype: Any = None,
@@ -49,8 +49,8 @@ def Variable(
         if not (key.startswith("__") and key.endswith("__")):
             raise ValueError(f"attribute {key} is not known; attributes of your own are written __{key}__")
         attributes[key] = str(value)
-    if shape:
-        attributes["__shape__"] = text_of(tuple(shape))
+    if shape is not None:
+        attributes["__shape__"] = text_of(shape)
     for key, number in (("__lr_mult__", lr_mult), ("__wd_mult__", wd_mult)):
         if number is not None:
             attributes[key] = str(number)
@@ -67,7 +67,7 @@ def Variable(
         if kind not in DTYPE_NUMBERS:
             raise ValueError(f"dtype of {name}: {kind} is not known; legal: {', '.join(DTYPE_NUMBERS)}")
         attributes["__dtype__"] = str(DTYPE_NUMBERS[kind])
-    return variable(Symbol, name, attributes, tuple(size or None for size in shape) if shape else None, kind)
+    return variable(Symbol, name, attributes)
 
 
 var = Variable

@@ -253,10 +253,11 @@ class Symbol(Fluent, graph.Symbol):
     def _shapes(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[list[Shape], list[Shape], list[Shape]]:
-        given = {}
+        given: dict[str, Shape] = {}
         for name, shape in self._given(args, kwargs).items():
-            if shape is not None and not isinstance(shape, (tuple, list)):
-                raise TypeError(f"the shape of {name} must be a tuple, not {shape!r}")
+            left_out = bool(args) and shape is None
+            if not left_out and not (isinstance(shape, tuple) and all(map(_is_whole, shape))):
+                raise TypeError(f"the shape of {name} must be a tuple of whole numbers, not {shape!r}")
             if shape is not None and any(size < 0 for size in shape):
                 raise ValueError(f"the shape of {name} is {shape}; sizes are not negative, and 0 is unknown")
             given[name] = tuple(int(size) or None for size in shape) if shape else None
@@ -272,6 +273,10 @@ class Symbol(Fluent, graph.Symbol):
             [known[head] for head in self.heads],
             [known[Entry(node, 0)] for node in states],
         )
+
+
+def _is_whole(size: Any) -> bool:
+    return isinstance(size, (int, np.integer))
 
 
 def _mxnet(shape: Shape) -> Dims:
