@@ -25,7 +25,7 @@ from netdef.runtime.executor import Executor as Engine
 from netdef.runtime.report import describe_plan
 
 Arrays = Sequence[NDArray | None] | Mapping[str, NDArray] | None
-Requests = str | Sequence[str] | Mapping[str, str]
+Requests = str | Sequence[str] | Mapping[str, str] | None
 Callback = Callable[[str, NDArray], Any]
 
 
@@ -317,9 +317,9 @@ def _require_device(ctx: Context, arrays: Mapping[str, NDArray]) -> None:
 
 
 def _requests(names: Sequence[str], grad_req: Requests) -> dict[str, str]:
-    """What is wanted of each gradient."""
-    if isinstance(grad_req, str):
-        wanted = dict.fromkeys(names, grad_req)
+    """What is wanted of each gradient; None stands for no gradients."""
+    if grad_req is None or isinstance(grad_req, str):
+        wanted = dict.fromkeys(names, grad_req or "null")
     elif isinstance(grad_req, Mapping):
         wanted = {name: grad_req.get(name, "null") for name in names}
     elif len(grad_req) != len(names):

@@ -125,7 +125,7 @@ class Executor:
             raise MXNetError(f"backward needs forward(is_train=True) before it{each}")
         bound = self._last
         if head_gradients is not None and len(head_gradients) != len(bound.head_gradients):
-            counts = f"{len(head_gradients)} head gradients for {len(bound.head_gradients)} outputs"
+            counts = f"backward: {len(head_gradients)} head gradients for {len(bound.head_gradients)} outputs"
             raise MXNetError(f"{counts}: give one for each of {', '.join(self.symbol.list_outputs())}")
         for i, target in enumerate(bound.head_gradients):
             if target is None or self.objective is not None:

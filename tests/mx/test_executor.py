@@ -263,3 +263,10 @@ def test_a_matrix_that_cannot_be_factored_is_told():
         executor.forward()
     with pytest.raises(mx.MXNetError, match="positive definite"):
         mx.nd.linalg.potrf(mx.nd.array([[-1.0]]))
+
+
+def test_no_gradients_are_wanted_where_grad_req_is_none():
+    """None is how MXNet's simple_bind may be told so."""
+    ex = mx.sym.exp(mx.sym.Variable("x")).simple_bind(mx.cpu(), grad_req=None, x=(2,))
+
+    assert ex.grad_arrays == [None]

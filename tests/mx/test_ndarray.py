@@ -110,11 +110,14 @@ def test_indexing_is_numpys(data):
 
 
 def test_bad_keys_are_refused():
-    """IndexError says what is wrong; NDArrays of numbers are indices."""
+    """IndexError for what is not there, ValueError for no index at all; NDArrays of numbers are indices."""
     array = nd(A)
     assert array[nd([1, 0]), nd([2, 0])].asnumpy().tolist() == [-6, 1]
-    for key in (5, (0, 5), "x", 1.5, ["a"]):
+    for key in (5, (0, 5), ["a"]):
         with pytest.raises(IndexError):
+            array[key]
+    for key in ("x", 1.5):
+        with pytest.raises(ValueError, match="is no index"):
             array[key]
     with pytest.raises(ValueError, match="broadcast"):
         array[:] = [1, 2]
@@ -169,7 +172,7 @@ def test_wrong_calls_name_operator_and_input():
         nd(A).asscalar()
     with pytest.raises(ValueError, match="truth value"):
         bool(nd(A))
-    with pytest.raises(ValueError, match=r"shape \(2, 3\) into the shape \(2, 2\)"):
+    with pytest.raises(mx.MXNetError, match=r"shape \(2, 3\) into the shape \(2, 2\)"):
         nd(A).copyto(mx.nd.zeros((2, 2)))
     with pytest.raises(TypeError, match="not supported"):
         nd(A) + np.ones(3)
@@ -225,3 +228,19 @@ def test_random_numbers_follow_the_seed():
     assert mx.nd.random.randn(2, 3).shape == (2, 3)
     assert sorted(mx.nd.random.shuffle(nd([1, 2, 3])).asnumpy().tolist()) == [1, 2, 3]
     assert mx.nd.random.multinomial(nd([0, 1])).asscalar() == 1
+
+
+@pytest.mark.parametrize("source", [[[1, 2], [3]], "x", [mx.nd.ones(2), mx.nd.zeros(2)]])
+def test_what_makes_no_array_is_a_type_error(source):
+    """MXNet says so, too, whatever numpy raises."""
+    with pytest.raises(TypeError, match="does not make an array"):
+        mx.nd.array(source)
+
+
+@pytest.mark.parametrize("data", [3, {"a": 3}, [1.5], {1: mx.nd.ones(1)}])
+def test_only_arrays_with_texts_as_names_are_saved(data, tmp_path):
+    """TypeError, and no file."""
+    with pytest.raises(TypeError):
+        mx.nd.save(str(tmp_path / "file"), data)
+
+    assert not list(tmp_path.iterdir())

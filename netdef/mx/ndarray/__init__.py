@@ -22,6 +22,7 @@ from netdef.mx.ndarray.ndarray import NDArray as NDArray
 from netdef.mx.ndarray.ndarray import apply
 from netdef.mx.operators import function_of, namespaces
 from netdef.ops import OPERATORS
+from netdef.ops.fields import describe
 from netdef.runtime.context import Context, current_context
 
 # -- new arrays --
@@ -35,12 +36,17 @@ def array(source_array: Any, ctx: Context | None = None, dtype: Any = None) -> N
     """A copy of nested lists, of a numpy array or of an NDArray.
 
     float32 unless `dtype` says otherwise or the source is an NDArray, whose type it keeps.
+    Raises `TypeError` for what does not make an array of numbers.
     """
     context = ctx or current_context()
     if isinstance(source_array, NDArray):
         dtype = dtype or source_array.dtype
         source_array = source_array.as_in_context(context).array
-    return NDArray(context.xp.array(source_array, dtype=dtype or np.float32, order="C"), context)
+    try:
+        made = context.xp.array(source_array, dtype=dtype or np.float32, order="C")
+    except ValueError as error:
+        raise TypeError(f"{describe(source_array)} does not make an array: {error}") from None
+    return NDArray(made, context)
 
 
 def empty(shape: Any, ctx: Context | None = None, dtype: Any = None) -> NDArray:
@@ -219,14 +225,21 @@ def waitall() -> None:
 
 
 def save(fname: str, data: NDArray | Sequence[NDArray] | Mapping[str, NDArray]) -> None:
-    """Write arrays, a list or a dict of them, in MXNet's binary format; raises `MXNetError`."""
+    """Write arrays, a list or a dict of them by name, in MXNet's binary format.
+
+    Raises `TypeError` for data of another kind, `MXNetError` where the file cannot be written.
+    """
     if isinstance(data, NDArray):
         data = [data]
-    arrays: Any
+    values = list(data.values()) if isinstance(data, Mapping) else data
+    names = list(data) if isinstance(data, Mapping) else []
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, NDArray) for value in values):
+        raise TypeError(f"save takes an NDArray, a list or a dict of them, not {describe(data)}")
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"the names of arrays are texts, not {describe(names)}")
+    arrays: Any = [value.asnumpy() for value in values]
     if isinstance(data, Mapping):
-        arrays = {name: value.asnumpy() for name, value in data.items()}
-    else:
-        arrays = [value.asnumpy() for value in data]
+        arrays = dict(zip(names, arrays))
     content = write_arrays(arrays)
     try:
         replace_file(Path(fname), lambda file: file.write(content))

@@ -27,7 +27,7 @@ def _part(part: Any) -> Any:
         return indices.astype(np.int64)
     if part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice)):
         return part
-    raise IndexError(f"{part!r} is no index; legal: numbers, slices, None, ... and arrays of numbers")
+    raise ValueError(f"{part!r} is no index; legal: numbers, slices, None, ... and arrays of numbers")
 
 
 def read(array: Any, key: Any) -> Any:

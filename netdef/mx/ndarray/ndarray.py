@@ -106,7 +106,7 @@ class NDArray(Fluent):
         if not isinstance(other, NDArray):
             raise TypeError(f"copyto copies to an NDArray or a Context, not to {type(other)}")
         if other.shape != self.shape:
-            raise ValueError(f"cannot copy the shape {self.shape} into the shape {other.shape}")
+            raise MXNetError(f"cannot copy the shape {self.shape} into the shape {other.shape}")
         other.array[...] = self.array
         return other
 
