@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import MOST_TENSORS, Op, Workspace
 from netdef.ops.fields import Bool, DType, Int
 from netdef.ops.shapes import Shapes, Types, prod
 
@@ -49,7 +49,7 @@ class AmpMulticast(Op):
     of them has that.  Inputs of other dtypes stay as they are.  MXNet's amp_multicast.
     """
 
-    num_outputs = Int(help="number of inputs, and of outputs", min=1)
+    num_outputs = Int(help="number of inputs, and of outputs", min=1, max=MOST_TENSORS)
     cast_narrow = Bool(False, "cast to float16, not to float32, where both occur")
 
     names = ("amp_multicast",)
@@ -149,7 +149,7 @@ class MultiAllFinite(_Finite):
     multi_all_finite.
     """
 
-    num_arrays = Int(1, "number of inputs", min=1)
+    num_arrays = Int(1, "number of inputs", min=1, max=MOST_TENSORS)
 
     names = ("multi_all_finite",)
     listed = True

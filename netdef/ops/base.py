@@ -32,6 +32,8 @@ from netdef.ops.foreign import As
 from netdef.ops.shapes import Full, Shapes, Types, prod
 
 INJECTED = ("xp", "train", "random")
+#: inputs or outputs that an attribute may ask for: all are listed by name, which a wrong number would not end
+MOST_TENSORS = 2**16
 
 
 #: the dtype of sums: that of the operator, float32 where it is float16
@@ -264,7 +266,7 @@ class Variadic(Op, abstract=True):
 
     variadic = True
     inputs: ClassVar[tuple[str, ...]] = ()
-    num_args = Int(min=1, help="number of inputs; set by composition")
+    num_args = Int(min=1, max=MOST_TENSORS, help="number of inputs; set by composition")
 
 
 class Backward:

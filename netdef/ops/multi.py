@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import MOST_TENSORS, Op, Workspace
 from netdef.ops.fields import Float, Int
 from netdef.ops.shapes import Shapes, Types, prod, show
 
@@ -15,7 +15,7 @@ class MultiSumSq(Op):
     The tensors may have any shapes.  No gradient passes.  MXNet's multi_sum_sq.
     """
 
-    num_arrays = Int(help="number of inputs", min=1)
+    num_arrays = Int(help="number of inputs", min=1, max=MOST_TENSORS)
 
     names = ("multi_sum_sq",)
     listed = True

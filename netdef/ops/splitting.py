@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdef.ops.base import Op
+from netdef.ops.base import MOST_TENSORS, Op
 from netdef.ops.fields import Bool, Dims, Int
 from netdef.ops.shapes import Shape, ShapeError, Shapes, merge, show
 from netdef.ops.windows import along
@@ -122,7 +122,7 @@ class SliceChannel(_Split):
     MXNet's SliceChannel (split).
     """
 
-    num_outputs = Int(help="number of parts", min=1)
+    num_outputs = Int(help="number of parts", min=1, max=MOST_TENSORS)
 
     begins = ("data", "num_outputs")
     names = ("SliceChannel", "split")
@@ -159,7 +159,7 @@ class SplitV2(_Split):
     """
 
     indices = Dims(help="where the parts start, rising from 0; not used with sections", min=0)
-    sections = Int(0, "number of parts, as equal as possible; 0: see indices", min=0)
+    sections = Int(0, "number of parts, as equal as possible; 0: see indices", min=0, max=MOST_TENSORS)
 
     names = ("_split_v2",)
     examples = (

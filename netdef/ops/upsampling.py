@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netdef.ops import windows
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import MOST_TENSORS, Op, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_choice import PLAIN
 from netdef.ops.conv_sizes import Sizes
@@ -34,7 +34,12 @@ class UpSampling(Op):
     multi_input_mode = Enum(
         "concat", "sum", default="concat", help="what becomes of several inputs of nearest"
     )
-    num_args = Int(1, "number of inputs, set by composition; bilinear has two whatever it says", min=1)
+    num_args = Int(
+        1,
+        "number of inputs, set by composition; bilinear has two whatever it says",
+        min=1,
+        max=MOST_TENSORS,
+    )
     workspace = Hint()
 
     variadic = True

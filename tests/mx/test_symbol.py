@@ -350,3 +350,20 @@ def test_a_scope_says_its_attributes():
 
     assert scope.get(None) == {"a": "1", "b": "2"}
     assert scope.get({"b": "3", "c": "4"}) == {"a": "1", "b": "3", "c": "4"}
+
+
+@pytest.mark.parametrize(
+    ("operator", "attributes"),
+    [
+        ("Concat", {"num_args": 2**40}),
+        ("split", {"num_outputs": 2**31}),
+        ("_split_v2", {"sections": 2**62, "indices": ()}),
+        ("UpSampling", {"num_args": 2**40, "scale": 2, "sample_type": "nearest"}),
+        ("amp_multicast", {"num_outputs": 2**31}),
+        ("multi_all_finite", {"num_arrays": 2**31}),
+    ],
+)
+def test_a_number_of_tensors_has_a_bound(operator, attributes):
+    """A wrong number in a file must not fill the memory with names."""
+    with pytest.raises(mx.MXNetError, match="65536"):
+        getattr(mx.sym, operator)(V("a"), **attributes)
