@@ -1,4 +1,9 @@
-"""Options of the test suite."""
+"""Options of the test suite, and examples that are the same in every run."""
+
+from hypothesis import settings
+
+settings.register_profile("same", derandomize=True, database=None)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser):
