@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import netdef as mx
@@ -39,3 +40,22 @@ def test_a_real_file_is_read_and_has_mxnets_shapes(file, golden):
     for kind, listed_names, inferred in zip(("args", "outputs", "aux"), names, shapes):
         found = {name: list(shape) for name, shape in zip(listed_names, inferred)}
         assert {name: found[name] for name in recorded[kind]} == recorded[kind], kind
+
+
+def weights():
+    folder = ROOT / "models" / "mxnet"
+    found = sorted(folder.rglob("*.params")) if folder.exists() else []
+    if not found:
+        return [pytest.param(None, marks=pytest.mark.skip(reason="../shared/models/mxnet is absent"))]
+    return [pytest.param(path, id=path.stem) for path in found]
+
+
+@pytest.mark.parametrize("path", weights())
+def test_real_weights_are_read(path):
+    """Every array has a name that says its role, and numbers."""
+    arrays = mx.nd.load(str(path))
+
+    assert arrays
+    for name, array in arrays.items():
+        assert name.partition(":")[0] in ("arg", "aux"), name
+        assert np.isfinite(array.asnumpy()).all(), name
