@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 from netdef.ops.base import Cut, Op, parameters
 from netdef.ops.shapes import Full, Shapes, prod
 
-#: seconds that a piece takes at least, so that starting it does not cost more than it gains
-SHORTEST = 50e-6
+#: seconds that either of two pieces takes at least, and each of more: smaller ones were measured to cost a
+#: single thread more than they gain two, because products of small matrices are slower
+SHORTEST, SEVERAL = 150e-6, 2e-3
 #: pieces of one step at most
-MOST = 4
+MOST = 8
 #: what a core does in a second: arithmetic of products, and bytes of memory that it goes through
-FLOPS, BYTES = 40e9, 10e9
+FLOPS, BYTES = 90e9, 20e9
 
 
 class Piece(NamedTuple):
@@ -45,7 +46,8 @@ def pieces_of(
     """The pieces of a pass with tensors of these shapes; none where it is better computed whole."""
     kernel = op.backward if backward else op.forward
     moved = sum(elements(shapes, name) for name in (*read, *written)) * itemsize
-    count = min(MOST, int(max(flops / FLOPS, moved / BYTES) / SHORTEST))
+    seconds = max(flops / FLOPS, moved / BYTES)
+    count = min(MOST, max(int(seconds / SEVERAL), min(2, int(seconds / SHORTEST))))
     if count < 2 or "random" in parameters(kernel):
         return ()
     made: list[Piece] = []

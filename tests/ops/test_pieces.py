@@ -13,7 +13,7 @@ from netdef.runtime.threads import set_threads
 @pytest.fixture
 def cut(monkeypatch):
     """Every step that can be cut is cut, however small it is."""
-    monkeypatch.setattr(pieces, "SHORTEST", 1e-15)
+    monkeypatch.setattr(pieces, "SEVERAL", 1e-15)
     yield
     set_threads(1)
 
