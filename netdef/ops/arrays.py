@@ -15,6 +15,15 @@ def write_back(xp: Any, flat: Any, out: Any) -> None:
         out[...] = flat.reshape(out.shape)
 
 
+def with_batch_last(array: Any) -> Any:
+    """The memory of an array (N, A...) as (A..., N) if it lies in one piece in that order, else None.
+
+    The plan stores tensors so where all that touch them gain: every loop is then N elements long at least.
+    """
+    turned = array.transpose(*range(1, array.ndim), 0)
+    return turned if turned.flags.c_contiguous else None
+
+
 def ordered(work: Any, like: Any) -> Any:
     """A view of a workspace of the shape of `like` whose axes lie in memory in the order of those of `like`.
 
