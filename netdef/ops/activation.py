@@ -129,6 +129,7 @@ class Activation(Op):
 
     scratch = ("work",)
     batched = ("data", "output")
+    batch_last = None
     inplace = FromOutput.inplace
     onnx = (
         As("Relu", act_type=Fixed("relu")),

@@ -66,6 +66,16 @@ class Cut(NamedTuple):
     writes: tuple[str, ...] = ()
 
 
+class Stage(NamedTuple):
+    """One of the kernels that a pass consists of where the whole batch has to be looked at in between.
+
+    Parts of the batch are computed by themselves where it is `cut`.
+    """
+
+    kernel: str
+    cut: bool
+
+
 def wide(dtype: str) -> str:
     """The dtype in which numbers of `dtype` are added up."""
     return "float32" if dtype == "float16" else dtype
@@ -109,6 +119,8 @@ class Op(Declared):
     listed: ClassVar[bool] = False
     #: tensors with the batch in front, if every sample is computed by itself
     batched: ClassVar[tuple[str, ...]] = ()
+    #: whether the kernels gain (true) or lose (false) where the batch is last in memory; None: neither
+    batch_last: ClassVar[bool | None] = False
     #: why the kernels have to allocate arrays, such as "numpy's sort has no out"; empty: they do not
     allocates: ClassVar[str] = ""
     #: MXNet's initializer, as the JSON text of `__init__`, of inputs and states whose name does not say it
@@ -244,9 +256,35 @@ class Op(Declared):
                 writes.append(name)
         return tuple(reads), tuple(writes)
 
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        """Tensors with the batch in front, for complete shapes; none unless every sample is by itself.
+
+        What has no batch is read whole; its gradient is the sum of what any parts of the batch give.
+        """
+        return self.batched
+
     def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
         """How a pass can be computed in pieces, for complete shapes; none if it cannot."""
-        return (Cut(dict.fromkeys(self.batched, 0)),) if self.batched else ()
+        samples = self.samples(s)
+        return (Cut(dict.fromkeys(samples, 0)),) if samples else ()
+
+    def stages(self, s: Shapes, backward: bool, train: bool) -> tuple[Stage, ...]:
+        """The kernels that a pass can be made of instead of `forward` or `backward`; none: it is one.
+
+        They name tensors as these do, and what `carried` and `gathered` name.
+        """
+        return ()
+
+    def carried(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        """Workspaces that keep what they hold from one stage to the next."""
+        return {}
+
+    def gathered(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        """Workspaces likewise, one for each part of the batch.
+
+        A stage that is not cut sees them all with one axis more in front.
+        """
+        return {}
 
     def instance(self, context: Any, shapes: Shapes, dtypes: Types) -> Op:
         """The operator that one executor runs.

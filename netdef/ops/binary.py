@@ -37,6 +37,7 @@ class Pair(Op, abstract=True):
     inputs = ("lhs", "rhs")
     scratch = ("spaces", "part")
     batched = ("lhs", "rhs", "output")
+    batch_last = None
     function: ClassVar[Function]
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from netdef.ops import layouts, windows
 from netdef.ops.arrays import write_back
-from netdef.ops.base import WIDE, Cut, Op, Workspace
+from netdef.ops.base import WIDE, Op, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_choice import PLAIN, Choice, choose
 from netdef.ops.conv_sizes import Sizes
@@ -45,6 +45,7 @@ class Convolving(Op, abstract=True):
         "workspace",
     )
     batched = ("data", "output")
+    batch_last = True
     scratch = ("space", "filters")
     #: the pass of the convolution that computes each tensor
     computed: ClassVar[dict[str, str]]
@@ -211,8 +212,8 @@ class Convolution(Convolving):
         axes = self._windows(len(data) - at - 1).on(data[at + 1 :])
         return Sizes(math.prod(data[:at]), data[at], self.num_filter, self.num_group, axes or (POINT,))
 
-    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
-        return super().cuts(s, backward) if s.axis("data", self.axis) else ()
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        return self.batched if s.axis("data", self.axis) else ()
 
     def macs(self, s: Shapes) -> int:
         return math.prod(s.full("output")) * math.prod(s.full("weight")[1:])

@@ -26,6 +26,8 @@ class FullyConnected(Op):
     transpose = Bool(False, "the weight is stored as (K, num_hidden)")
 
     inputs = ("data", "weight", "bias")
+    batched = ("data", "output")
+    batch_last = None
     onnx = (
         As(
             "Gemm",
@@ -67,10 +69,13 @@ class FullyConnected(Op):
         output = s["output"] or ()
         s.merge("data", (*output[:first], *data[first:]))
 
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        return self.batched if self._first(s) else ()  # otherwise all is one sample
+
     def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
         """By samples, or by outputs, which the weight's gradient is cut by: it has no shares of a sum."""
-        if self._first(s) == 0:
-            return ()  # one sample
+        if not self.samples(s):
+            return ()
         samples = Cut({"data": 0, "output": 0}, ("ddata",) if backward else ())
         by_output = {"output": -1, "weight": 1 if self.transpose else 0, "bias": 0}
         if backward:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered
-from netdef.ops.base import Cut, Op, Variadic, Workspace
+from netdef.ops.base import Op, Variadic, Workspace
 from netdef.ops.fields import DType, Float, Floats
 from netdef.ops.foreign import As, Fixed, Lost
 from netdef.ops.shapes import ShapeError, Shapes, Types
@@ -50,6 +50,7 @@ class ElementWiseSum(Variadic):
 
     coeff = Floats((), "weight of each input; left out: 1 for all")
 
+    batch_last = None
     names = ("add_n", "ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n")
     scratch = ("work",)
     inplace = (("arg0", "output"), ("doutput", "darg0"))
@@ -70,8 +71,8 @@ class ElementWiseSum(Variadic):
             )
         same_shape(s, *self.input_names(), "output")
 
-    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
-        return (Cut(dict.fromkeys((*self.input_names(), "output"), 0)),)
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        return (*self.input_names(), "output")
 
     def _weights(self) -> tuple[float, ...]:
         return self.coeff or (1.0,) * self.num_args
@@ -130,6 +131,8 @@ class Copy(Identity):
     """The input itself: data -> output of the same shape."""
 
     names = ("_copy", "identity")
+    batched = ("data", "output")
+    batch_last = None
     inplace = (*Identity.inplace, ("doutput", "ddata"))
     onnx = (As("Identity"),)
     examples = (({}, {"data": (4, 3, 2)}),)
@@ -144,6 +147,8 @@ class BlockGrad(Identity):
     onnx = (As("Identity"),)
     examples = (({}, {"data": (4, 3, 2)}),)
     names = ("BlockGrad", "stop_gradient", "_sparse_stop_gradient")
+    batched = ("data", "output")
+    batch_last = None
 
 
 class MakeLossOfEach(Op):

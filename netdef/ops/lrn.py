@@ -38,6 +38,7 @@ class LRN(Op):
     begins = ("data", "alpha", "beta", "knorm", "nsize")
     outputs = ("output", "scale")
     batched = ("data", *outputs)
+    batch_last = True
     scratch = ("values", "sums", "partial")
     inplace = (("data", "output"), ("doutput", "ddata"))
     onnx = (

@@ -116,6 +116,7 @@ class Pooling(Windowed):
     begins = ("data", "kernel", "pool_type", "global_pool", "cudnn_off", "pooling_convention")
     outputs = ("output", "winner", "slope", "factor")
     batched = ("data", *outputs)
+    batch_last = True
     scratch = ("partial", "padded", "mask", "taken", "share", "lengths", "power", "phases", "numbers")
     onnx = (
         As("GlobalMaxPool", pool_type=Fixed("max"), p_value=_NOT_LP, **_GLOBAL),

@@ -34,6 +34,7 @@ class Scalar(Op, abstract=True):
 
     scratch = ("spaces",)
     batched = ("data", "output")
+    batch_last = None
     inplace: ClassVar[Pairs] = (("data", "output"),)
     examples = (({"scalar": 1.5}, {"data": (4, 3, 2)}),)
 

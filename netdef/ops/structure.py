@@ -27,10 +27,16 @@ class SameMemory(Op, abstract=True):
     """An operator whose output is the memory of its data in another shape."""
 
     work = 0
+    batch_last = None
     inplace: ClassVar[tuple[tuple[str, str], ...]] = (("data", "output"), ("doutput", "ddata"))
 
     def view(self, train: bool) -> tuple[str, str] | None:
         return "data", "output"
+
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        names = (self.inputs[0], "output")
+        first, second = (s.full(name)[:1] for name in names)
+        return names if first == second != () else ()
 
     def forward(self, xp: Any, data: Any, output: Any) -> None:
         output[...] = data.reshape(output.shape)
@@ -114,6 +120,7 @@ class Concat(Variadic):
         As("Concat", dim="axis", num_args=Lost("the number of inputs says it")),
     )
     counted = 1
+    batch_last = None
     examples: ClassVar[Any] = (
         ({"num_args": 3}, {"arg0": (4, 1), "arg1": (4, 3), "arg2": (4, 2)}),
         ({"num_args": 2, "dim": -3}, {"arg0": (4, 3, 2), "arg1": (1, 3, 2)}),
@@ -145,6 +152,9 @@ class Concat(Variadic):
         for name in (*names, "output"):
             s.merge(name, common)
         self._merge_sizes(s, axis)
+
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        return (*self.input_names(), "output") if s.axis("output", self.dim, "dim") else ()
 
     def _merge_sizes(self, s: Shapes, axis: int) -> None:
         """The output has the parts' sizes together; one part that is not known follows from the others."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 from netdef.diag import MXNetError
 from netdef.graph.node import Node
 from netdef.ops.base import Op, kernel_arguments
-from netdef.runtime.kernels import Call, run_split
-from netdef.runtime.pieces import part_of
+from netdef.runtime import shards
+from netdef.runtime.kernels import Call, Sum, run_pieces, run_shards
+from netdef.runtime.pieces import Piece, part_of
 from netdef.runtime.plan import HEAD_GRADIENT, Plan, Step, Tensor
 
 #: a node, and the arrays that its kernel wrote by the operator's names
 Watched = tuple[Node, dict[str, Any]]
+#: an array, or the blocks along the batch that it is stored in
+_Stored = Any | list[Any]
 
 
 class Pool:
@@ -29,18 +33,48 @@ class Pool:
         return self._block
 
 
+class Written:
+    """What a step writes: arrays, which are put together when somebody looks where they are in blocks."""
+
+    def __init__(self, xp: Any, node: Node, stored: Mapping[str, _Stored]) -> None:
+        self.xp, self.node, self.stored = xp, node, stored
+
+    def watched(self) -> Watched:
+        arrays = {
+            name: self.xp.concatenate(stored) if isinstance(stored, list) else stored
+            for name, stored in self.stored.items()
+        }
+        return self.node, arrays
+
+
 class Bound(NamedTuple):
-    """A plan with its arrays: kernel calls whose arguments are fixed."""
+    """A plan with its arrays: kernel calls whose arguments are fixed.
+
+    `forward` and `backward` are made of fewer calls than there are steps, one for each run.
+    """
 
     plan: Plan
     forward: list[Call]
     backward: list[Call]
-    #: what each step writes
-    written: list[Watched]
-    #: how many forward calls come before a view, and the view
-    views: list[tuple[int, Watched]]
+    #: one call for each step
+    steps: list[Call]
+    #: the calls of the backward pass before its first step and after its last
+    before: list[Call]
+    after: list[Call]
+    #: what the node of a step has written after it; None where its pass is not complete
+    written: list[Written | None]
+    #: how many steps come before a view, and the view
+    views: list[tuple[int, Written]]
     outputs: list[Any]
     head_gradients: list[Any]
+
+
+class _Calls(NamedTuple):
+    """What a step consists of: a call, or those of its pieces and the sums of their shares."""
+
+    calls: list[Call]
+    sums: list[Sum]
+    step: Step
 
 
 class Binder:
@@ -69,22 +103,59 @@ class Binder:
         """Raises `MXNetError` for an array of the caller's that does not lie in one piece."""
         xp, plan = self._xp, self._plan
         head_gradients = [None if t is None else self._array(t) for t in plan.head_gradients]
-        arrays = [{name: self._array(t) for name, t in step.tensors.items()} for step in plan.steps]
-        calls = [self._call(step, own) for step, own in zip(plan.steps, arrays)]
-        written = [
-            (step.node, {name: own[name] for name in step.node.write_names() if name in own})
-            for step, own in zip(plan.steps, arrays)
-        ]
-        backward: list[Call] = [(self._array(tensor).fill, (0,)) for tensor in plan.cleared]
-        backward += calls[plan.boundary :]
+        stored = [{name: self._stored(t) for name, t in step.tensors.items()} for step in plan.steps]
+        calls = [self._calls(step, own) for step, own in zip(plan.steps, stored)]
+        written = list(self._written(stored))
+        before: list[Call] = [(self._array(tensor).fill, (0,)) for tensor in plan.cleared]
+        after: list[Call] = []
         for part in plan.accumulate:
             source, target = self._array(part.source), self._array(part.target)
-            backward.append((xp.add, (target, source, target)) if part.add else (xp.copyto, (target, source)))
-        views = [(view.after, (view.node, {view.name: self._array(view.tensor)})) for view in plan.views]
-        outputs = [self._array(tensor) for tensor in plan.heads]
-        return Bound(plan, calls[: plan.boundary], backward, written, views, outputs, head_gradients)
+            after.append((xp.add, (target, source, target)) if part.add else (xp.copyto, (target, source)))
+        views = [
+            (view.after, Written(xp, view.node, {view.name: self._stored(view.tensor)}))
+            for view in plan.views
+        ]
+        return Bound(
+            plan,
+            list(self._joined(calls[: plan.boundary])),
+            [*before, *self._joined(calls[plan.boundary :]), *after],
+            [self._call([each]) for each in calls],
+            before,
+            after,
+            written,
+            views,
+            [self._array(tensor) for tensor in plan.heads],
+            head_gradients,
+        )
+
+    def _written(self, stored: Sequence[Mapping[str, _Stored]]) -> Iterator[Written | None]:
+        results: dict[str, _Stored] = {}
+        for step, own in zip(self._plan.steps, stored):
+            results |= {name: own[name] for name in step.node.write_names() if name in own}
+            yield Written(self._xp, step.node, results) if step.last else None
+            results = {} if step.last else results
+
+    # -- arrays --
+
+    def _stored(self, tensor: Tensor) -> _Stored:
+        """The array of a tensor, or its blocks."""
+        blocks = tensor.blocks
+        if blocks is None:
+            return self._array(tensor)
+        made = []
+        for number, (start, stop) in enumerate(pairwise(blocks.ends)):
+            shape = (stop - start, *tensor.shape[1:])
+            part = tensor._replace(
+                shape=(*shape[1:], shape[0]) if blocks.last else shape,
+                offset=tensor.offset + number * blocks.distance,
+                blocks=None,
+            )
+            block = self._array(part)
+            made.append(self._xp.moveaxis(block, -1, 0) if blocks.last else block)
+        return made if len(made) > 1 else made[0]
 
     def _array(self, tensor: Tensor) -> Any:
+        """The array of a tensor that is stored in one piece."""
         if tensor.external:
             whole = self._external[tensor.offset][tensor.name]
             shaped = whole.reshape(tensor.shape)
@@ -94,21 +165,51 @@ class Binder:
         part = self._arena[tensor.offset : tensor.offset + tensor.bytes]
         return part.view(tensor.dtype).reshape(tensor.shape)
 
-    def _call(self, step: Step, arrays: dict[str, Any]) -> Call:
-        """The call of a step's kernel, or of its pieces and then of the sums of their shares."""
+    # -- calls --
+
+    def _calls(self, step: Step, stored: Mapping[str, _Stored]) -> _Calls:
+        """The call of a step's kernel, or of its pieces and the sums of their shares."""
         op = self._instances.get(step.node.forward or step.node, step.op)
-        kernel = op.backward if step.backward else op.forward
-        if not step.pieces:
+        kernel = getattr(op, step.kernel)
+
+        def call(arrays: dict[str, Any]) -> Call:
             return kernel, kernel_arguments(op, kernel, arrays, self._injected, step.added)
-        pieces: list[Call] = []
-        sums: list[Call] = []
-        for piece, tensors in step.pieces:
+
+        if not step.pieces:
+            return _Calls([call(dict(stored))], [], step)
+        made: list[Call] = []
+        shares: dict[str, list[Any]] = {}
+        for number, (piece, tensors) in enumerate(step.pieces):
             own = {name: self._array(tensor) for name, tensor in tensors.items()}
-            shares = [name for name in piece.shares if name in own]
-            sums += ((self._xp.add, (arrays[name], own[name], arrays[name])) for name in shares)
-            seen = {**part_of(piece, arrays), **own}
-            pieces.append((kernel, kernel_arguments(op, kernel, seen, self._injected, step.added)))
-        return run_split, (self._xp, pieces, sums)
+            for name in piece.shares:
+                if name in own:
+                    shares.setdefault(name, []).append(own[name])
+            made.append(call({**_seen(piece, number, stored), **own}))
+        return _Calls(made, [(stored[name], each) for name, each in shares.items()], step)
+
+    def _joined(self, calls: Sequence[_Calls]) -> Iterator[Call]:
+        """One call for each run of steps, and for each step outside of runs."""
+        for _, group in groupby(enumerate(calls), lambda item: item[1].step.run or -item[0]):
+            yield self._call([each for _, each in group])
+
+    def _call(self, each: Sequence[_Calls]) -> Call:
+        """The call of one step, or of the steps of a run."""
+        xp = self._xp
+        if not each[0].step.pieces:
+            return each[0].calls[0]
+        sums = [both for one in each for both in one.sums]
+        if each[0].step.run:
+            chains = list(zip(*(one.calls for one in each)))
+            alone = sum(one.step.seconds for one in each) < shards.RUN
+            return run_shards, (xp, chains, sums, alone)
+        return run_pieces, (xp, each[0].calls, sums)
+
+
+def _seen(piece: Piece, number: int, stored: Mapping[str, _Stored]) -> dict[str, Any]:
+    """What a piece sees: its block of what is stored by shards, its part of the rest."""
+    blocks = {name: array[number] for name, array in stored.items() if isinstance(array, list)}
+    whole = {name: array for name, array in stored.items() if name not in blocks}
+    return {**part_of(piece, whole), **blocks}
 
 
 def aligned_empty(xp: Any, size: int, alignment: int = 64) -> Any:

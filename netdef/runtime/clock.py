@@ -31,13 +31,13 @@ def time_steps(executor: Executor, train: bool, backward: bool, iterations: int)
     """
     bound = executor.bound(train)
     plan = bound.plan
-    around = len(plan.cleared), len(bound.backward) - len(plan.cleared) - len(plan.steps) + plan.boundary
-    steps = [None] * around[0] + list(plan.steps[plan.boundary :]) + [None] * around[1]
     timings = [Timing(step, False, []) for step in plan.steps[: plan.boundary]]
-    calls = list(bound.forward)
+    calls = bound.steps[: plan.boundary]
     if backward:
-        timings += [Timing(step, True, []) for step in steps]
-        calls += bound.backward
+        steps = plan.steps[plan.boundary :]
+        timings += [Timing(step, True, []) for step in [*[None] * len(bound.before), *steps]]
+        timings += [Timing(None, True, []) for _ in bound.after]
+        calls += [*bound.before, *bound.steps[plan.boundary :], *bound.after]
     for _ in range(iterations):
         for timing, seconds in zip(timings, _seconds(executor, calls)):
             timing.seconds.append(seconds)

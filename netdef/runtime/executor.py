@@ -16,7 +16,8 @@ from netdef.passes.trail import explain
 from netdef.runtime.bind import Binder, Bound, Pool, Watched
 from netdef.runtime.context import Context
 from netdef.runtime.kernels import run
-from netdef.runtime.plan import GRADIENT, VALUE, Plan, make_plan
+from netdef.runtime.plan import GRADIENT, VALUE, Plan
+from netdef.runtime.planner import make_plan
 
 
 class Executor:
@@ -106,10 +107,12 @@ class Executor:
     def step_forward(self, train: bool, step: int) -> int:
         """Run one step of the forward pass; returns how many are left after it."""
         bound = self.bound(train)
-        if not 0 <= step < max(len(bound.forward), 1):
-            raise MXNetError(f"there is no step {step}; the forward pass has {len(bound.forward)}")
-        run(self.xp, bound.forward[step : step + 1])
-        left = max(len(bound.forward) - step - 1, 0)
+        count = bound.plan.boundary
+        if not 0 <= step < max(count, 1):
+            raise MXNetError(f"there is no step {step}; the forward pass has {count}")
+        if count:
+            run(self.xp, [bound.steps[step]])
+        left = max(count - step - 1, 0)
         if not left:
             self._last, self._ready_for_backward = bound, train
         return left
@@ -146,26 +149,36 @@ class Executor:
         bound = self.bound(train)
         self._ready_for_backward = False
         views = list(bound.views)
-        for number, call in enumerate(bound.forward):
+        for number, call in enumerate(bound.steps[: bound.plan.boundary]):
             while views and views[0][0] <= number:
-                yield views.pop(0)[1]
+                yield views.pop(0)[1].watched()
             run(self.xp, [call])
-            yield bound.written[number]
-        yield from (watched for _, watched in views)
+            if (written := bound.written[number]) is not None:
+                yield written.watched()
+        yield from (written.watched() for _, written in views)
         self._last, self._ready_for_backward = bound, train
+
+    def failing(self, train: bool) -> Node | None:
+        """Run the forward pass again to find the node that refuses its values; None where none does."""
+        bound = self.bound(train)
+        for step, call in zip(bound.plan.steps[: bound.plan.boundary], bound.steps):
+            try:
+                run(self.xp, [call])
+            except (ValueError, IndexError):
+                return step.node
+        return None
 
     def watch_backward(self, head_gradients: Sequence[Any] | None = None) -> Iterator[Watched]:
         """`backward` one step at a time; yields each node with the gradients that it wrote, `d<input>`."""
         bound = self._begin_backward(head_gradients)
         if bound is None:
             return
-        first = len(bound.plan.cleared)
-        last = first + len(bound.plan.steps) - bound.plan.boundary
-        run(self.xp, bound.backward[:first])
-        for watched, call in zip(bound.written[bound.plan.boundary :], bound.backward[first:last]):
+        run(self.xp, bound.before)
+        for written, call in zip(bound.written[bound.plan.boundary :], bound.steps[bound.plan.boundary :]):
             run(self.xp, [call])
-            yield watched
-        run(self.xp, bound.backward[last:])
+            if written is not None:
+                yield written.watched()
+        run(self.xp, bound.after)
 
     @property
     def outputs(self) -> list[Any]:

@@ -40,13 +40,10 @@ def pieces_of(
     read: Collection[str],
     written: Sequence[str],
     inplace: Sequence[tuple[str, str]],
-    flops: int,
-    itemsize: int,
+    seconds: float,
 ) -> tuple[Piece, ...]:
-    """The pieces of a pass with tensors of these shapes; none where it is better computed whole."""
+    """The pieces of a pass that takes so many seconds; none where it is better computed whole."""
     kernel = op.backward if backward else op.forward
-    moved = sum(elements(shapes, name) for name in (*read, *written)) * itemsize
-    seconds = max(flops / FLOPS, moved / BYTES)
     count = min(MOST, max(int(seconds / SEVERAL), min(2, int(seconds / SHORTEST))))
     if count < 2 or "random" in parameters(kernel):
         return ()
@@ -59,6 +56,12 @@ def pieces_of(
     if inplace and not _safe(inplace, made, len(cuts)):
         return ()
     return tuple(made) if len(made) > 1 else ()
+
+
+def seconds_of(flops: int, shapes: Shapes, names: Collection[str], itemsize: int) -> float:
+    """About how long one core takes for so much arithmetic on these tensors."""
+    moved = sum(elements(shapes, name) for name in names) * itemsize
+    return max(flops / FLOPS, moved / BYTES)
 
 
 def base(name: str, shapes: Shapes) -> str:
@@ -122,6 +125,7 @@ def part_of(piece: Piece, arrays: Mapping[str, Any]) -> dict[str, Any]:
     """What a piece sees of a step's arrays: its parts, and nothing of the results that others compute."""
     seen = {name: array for name, array in arrays.items() if name not in piece.unwanted}
     for name, (axis, start, stop) in piece.parts.items():
-        index = [slice(None)] * axis + [slice(start, stop)]
-        seen[name] = seen[name][tuple(index)]
+        if name in seen:
+            index = (*(slice(None),) * axis, slice(start, stop))
+            seen[name] = seen[name][index]
     return seen

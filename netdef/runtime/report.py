@@ -7,7 +7,8 @@ from netdef.graph.node import Entry, topological
 from netdef.passes.fold import fold
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Known, infer_shapes, infer_types
-from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor, make_plan
+from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor
+from netdef.runtime.planner import make_plan
 
 
 def plan_net(net: Net, shapes: Known, dtype: str = "float32", conv_algo: str = "") -> Plan:

@@ -100,6 +100,6 @@ def set_threads(count: int) -> None:
         _pool = made
 
 
-def run_pieces(guard: Callable[[], Any], pieces: Sequence[Piece]) -> None:
-    """Call pieces of a step on the threads of this process; see `Threads.run`."""
+def run(guard: Callable[[], Any], pieces: Sequence[Piece]) -> None:
+    """Call pieces on the threads of this process; see `Threads.run`."""
     _pool.run(guard, pieces)

@@ -12,7 +12,7 @@ from netdef.data import codes
 from netdef.data.dataset import Dataset
 from netdef.diag import Diagnostic, Error, Findings
 from netdef.graph.build import Net
-from netdef.graph.node import Entry, Node
+from netdef.graph.node import Entry
 from netdef.ops.base import Op
 from netdef.ops.loss import Labelled
 from netdef.passes.infer import Known, node_shapes
@@ -94,7 +94,7 @@ def blame_labels(runner: Runner, train: bool) -> Iterator[None]:
     try:
         yield
     except (ValueError, IndexError) as error:
-        node = _failing_node(runner, train)
+        node = runner.executor.failing(train)
         if node is None or not isinstance(node.origin, Layer):
             raise
         layer = node.origin
@@ -103,15 +103,3 @@ def blame_labels(runner: Runner, train: bool) -> Iterator[None]:
             code, hint = codes.LABEL_OUT_OF_RANGE, "mend the labels, or what computes them from the data"
         message = f"{layer.name}: {error}"
         raise Error([Diagnostic(code, layer.span("name"), message, hint)]) from None
-
-
-def _failing_node(runner: Runner, train: bool) -> Node | None:
-    """The node that refuses its values when the forward pass is run again; None where none does."""
-    done = 0
-    try:
-        with np.errstate(all="ignore"):
-            for _ in runner.executor.watch(train):
-                done += 1
-    except (ValueError, IndexError):
-        return runner.executor.bound(train).plan.steps[done].node
-    return None

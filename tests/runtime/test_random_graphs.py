@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from interpreter import Interpreter
 from randomgraphs import graphs
 
-from netdef.runtime import pieces
+from netdef.runtime import pieces, shards
 from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
 from netdef.runtime.threads import set_threads
@@ -141,6 +141,21 @@ def test_pieces_on_threads_compute_what_the_operators_say(data):
     """The same with every step in pieces, on more threads than there are pieces of work."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "SEVERAL", 1e-15)
+        set_threads(3)
+        try:
+            check(data, with_objective=data.draw(st.booleans()))
+        finally:
+            set_threads(1)
+
+
+@FEW
+@given(st.data())
+def test_shards_on_threads_compute_what_the_operators_say(data):
+    """The same with every batch of two and more in shards, each with memory and threads of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "SHORTEST", 1e-15)
+        patch.setattr(shards, "FEWEST", ((1, 0.0),))
+        patch.setattr(shards, "RUN", 0.0)
         set_threads(3)
         try:
             check(data, with_objective=data.draw(st.booleans()))
