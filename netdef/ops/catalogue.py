@@ -90,7 +90,7 @@ FAMILIES = {
     "multi": "multi_sum_sq multi_lars",
     "multi_index": "_ravel_multi_index ravel_multi_index _unravel_index unravel_index",
     "multibox": "_contrib_MultiBoxPrior _contrib_MultiBoxTarget _contrib_MultiBoxDetection",
-    "normalization": "BatchNorm CuDNNBatchNorm BatchNorm_v1 _contrib_SyncBatchNorm Scale",
+    "normalization": "BatchNorm CuDNNBatchNorm BatchNorm_v1 _contrib_SyncBatchNorm",
     "ordering": "argmax argmin argmax_channel sort argsort topk",
     "permute": "transpose SwapAxis swapaxes reverse flip depth_to_space space_to_depth diag",
     "pooling": "Pooling",
@@ -139,6 +139,7 @@ FAMILIES = {
         _LesserScalar _lesser_equal_scalar _LesserEqualScalar _logical_and_scalar _LogicalAndScalar
         _logical_or_scalar _LogicalOrScalar _logical_xor_scalar _LogicalXorScalar
     """,
+    "scaling": "Scale",
     "scatter": """
         gather_nd scatter_nd _backward_gather_nd _scatter_set_nd _contrib_index_copy fill_element_0index
     """,

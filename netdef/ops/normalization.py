@@ -1,15 +1,16 @@
-"""Normalisation over the batch, and scaling by channel."""
+"""Normalisation over the batch."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from netdef.ops.arrays import ordered, others, spread
-from netdef.ops.base import WIDE, Cut, Op, Workspace, wide
+from netdef.ops.arrays import spread
+from netdef.ops.base import WIDE, Cut, Op, Stage, Workspace, wide
+from netdef.ops.channels import deviations, pooled, projections, through
 from netdef.ops.fields import Bool, Enum, Float, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
-from netdef.ops.moments import centre, invert_root, projections, through
-from netdef.ops.shapes import ShapeError, Shapes, show
+from netdef.ops.moments import invert_root
+from netdef.ops.shapes import Shapes, show
 
 
 class _BatchNorm(Op, abstract=True):
@@ -35,8 +36,9 @@ class _BatchNorm(Op, abstract=True):
     initial: ClassVar[dict[str, str]] = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
     outputs = ("output", "mean", "var")
     initial = {"moving_mean": '["zero", {}]', "moving_var": '["one", {}]'}
-    scratch = ("work", "first", "second", "scale", "inverse")
+    scratch = ("work", "stats", "first", "second", "scale")
     work = 5
+    batch_last = True
     inplace = (("data", "output"), ("doutput", "ddata"))
     #: whether the output `var` holds 1 / sqrt(variance + eps)
     inverse_shown = True
@@ -69,11 +71,29 @@ class _BatchNorm(Op, abstract=True):
             for name in vectors:
                 t.merge(name, wide(t["data"]), f"data is {t['data']}")  # type: ignore[arg-type]
 
+    # -- how a pass can be divided --
+
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        data = s.full("data")
-        channels = Workspace((data[s.axis("data", self.axis)],), WIDE)
-        names = ("first", "second", "scale", "inverse") if backward else ("first", "second", "scale")
-        return {"work": Workspace(data, WIDE), **dict.fromkeys(names, channels)}
+        stats = Workspace((1, *self.gathered(s, backward)["stats"].shape), WIDE)
+        return {"work": Workspace(s.full("data"), WIDE), **self.carried(s, backward), "stats": stats}
+
+    def carried(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        return dict.fromkeys(("first", "second", "scale"), Workspace((self._channels(s),), WIDE))
+
+    def gathered(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        return {"stats": Workspace((3, self._channels(s)), WIDE)}
+
+    def _channels(self, s: Shapes) -> int:
+        return s.full("data")[s.axis("data", self.axis)]
+
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        return ("data", "output") if s.axis("data", self.axis) else ()
+
+    def stages(self, s: Shapes, backward: bool, train: bool) -> tuple[Stage, ...]:
+        if not self._of_the_batch(train) or not self.samples(s):
+            return ()
+        names = ("project", "combine", "pass_down") if backward else ("measure", "settle", "normalise")
+        return tuple(Stage(name, cut=number != 1) for number, name in enumerate(names))
 
     def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
         if self.statistics == "sum":
@@ -84,6 +104,8 @@ class _BatchNorm(Op, abstract=True):
     def _of_the_batch(self, train: bool) -> bool:
         """Whether a pass uses the statistics of the batch."""
         return train and not self.use_global_stats
+
+    # -- forward --
 
     def forward(
         self,
@@ -99,32 +121,67 @@ class _BatchNorm(Op, abstract=True):
         mean: Any,
         var: Any,
         work: Any,
+        stats: Any,
         first: Any,
         second: Any,
         scale: Any,
     ) -> None:
-        mean = first if mean is None else mean
-        var = second if var is None else var
-        axis = self.axis % data.ndim
-        centres, spreads = spread(mean, data, axis), spread(var, data, axis)
         if self._of_the_batch(train):
-            centre(xp, data, others(data.ndim, axis), centres, spreads, output, ordered(work, data))
-            if moving_factor is not None:
-                count = data.size // mean.size
-                self._move(xp, moving_mean, mean, 1, scale)
-                self._move(xp, moving_var, var, count / max(1, count - 1), scale)
-                xp.multiply(moving_factor, self.momentum, out=moving_factor)
-                xp.add(moving_factor, 1, out=moving_factor)
+            self.measure(xp, data, work, stats[0])
+            states = moving_mean, moving_var, moving_factor
+            self.settle(xp, gamma, *states, mean, var, stats, first, second, scale)
         else:
             weight = 1 if moving_factor is None else float(moving_factor[0])
             share = 1 / weight if weight else 0
-            xp.multiply(moving_mean, share, out=mean)
-            xp.multiply(moving_var, share, out=var)
-            xp.subtract(data, centres, out=output)
-        inverse = var if self.inverse_shown else scale
-        invert_root(xp, var, self.eps, inverse)
-        factor = self._factor(xp, gamma, inverse, scale)
-        xp.multiply(output, spread(factor, data, axis), out=output)
+            xp.multiply(moving_mean, share, out=first)
+            xp.multiply(moving_var, share, out=second)
+            self._show(xp, gamma, mean, var, first, second, scale)
+        self.normalise(xp, data, beta, output, first, scale)
+
+    def measure(self, xp: Any, data: Any, work: Any, stats: Any) -> None:
+        """stats (3, C): how many numbers a channel has, their mean, the squares of the rest summed up."""
+        stats[0] = data.size // max(1, stats.shape[1])
+        deviations(xp, data, self.axis % data.ndim, stats[1], stats[2], work)
+
+    def settle(
+        self,
+        xp: Any,
+        gamma: Any,
+        moving_mean: Any,
+        moving_var: Any,
+        moving_factor: Any,
+        mean: Any,
+        var: Any,
+        stats: Any,
+        first: Any,
+        second: Any,
+        scale: Any,
+    ) -> None:
+        """Mean and variance from what all parts of the batch have measured: stats (parts, 3, C)."""
+        count = pooled(xp, stats, first, second, scale)
+        if moving_factor is not None:
+            self._move(xp, moving_mean, first, 1, scale)
+            self._move(xp, moving_var, second, count / max(1, count - 1), scale)
+            xp.multiply(moving_factor, self.momentum, out=moving_factor)
+            xp.add(moving_factor, 1, out=moving_factor)
+        self._show(xp, gamma, mean, var, first, second, scale)
+
+    def _show(self, xp: Any, gamma: Any, mean: Any, var: Any, first: Any, second: Any, scale: Any) -> None:
+        """From mean and variance (`first`, `second`) the outputs, and what data are multiplied by."""
+        if mean is not None:
+            xp.copyto(mean, first)
+        if var is not None and not self.inverse_shown:
+            xp.copyto(var, second)
+        invert_root(xp, second, self.eps, second)
+        if var is not None and self.inverse_shown:
+            xp.copyto(var, second)
+        self._factor(xp, gamma, second, scale)
+
+    def normalise(self, xp: Any, data: Any, beta: Any, output: Any, first: Any, scale: Any) -> None:
+        """output = (data - first) * scale + beta"""
+        axis = self.axis % data.ndim
+        xp.subtract(data, spread(first, data, axis), out=output)
+        xp.multiply(output, spread(scale, data, axis), out=output)
         if beta is not None:
             xp.add(output, spread(beta, data, axis), out=output)
 
@@ -134,12 +191,14 @@ class _BatchNorm(Op, abstract=True):
         xp.multiply(batch, weight, out=vector)
         xp.add(state, vector, out=state)
 
-    def _factor(self, xp: Any, gamma: Any, inverse: Any, scale: Any) -> Any:
+    def _factor(self, xp: Any, gamma: Any, inverse: Any, scale: Any) -> None:
         """What the centred data are multiplied by, for each channel."""
         if gamma is None or self.fix_gamma:
-            return inverse
-        xp.multiply(gamma, inverse, out=scale)
-        return scale
+            xp.copyto(scale, inverse)
+        else:
+            xp.multiply(gamma, inverse, out=scale)
+
+    # -- backward --
 
     def backward(
         self,
@@ -156,38 +215,100 @@ class _BatchNorm(Op, abstract=True):
         dgamma: Any,
         dbeta: Any,
         work: Any,
+        stats: Any,
         first: Any,
         second: Any,
         scale: Any,
-        inverse: Any,
     ) -> None:
-        if self._of_the_batch(train) and self.statistics == "average":
+        self.project(xp, doutput, data, mean, work, stats[0])
+        if self._of_the_batch(train):
+            states = moving_mean, moving_var
+            self.combine(xp, gamma, *states, mean, var, dgamma, dbeta, stats, first, second, scale)
+            self.pass_down(xp, doutput, data, mean, ddata, work, first, second, scale)
+            return
+        self._gradients(xp, gamma, var, dgamma, dbeta, stats, first, second, scale)
+        if ddata is not None:
+            xp.multiply(doutput, spread(scale, data, self.axis % data.ndim), out=ddata)
+
+    def project(self, xp: Any, doutput: Any, data: Any, mean: Any, work: Any, stats: Any) -> None:
+        """stats (3, C): numbers of a channel, the sums of doutput and of doutput * (data - mean)."""
+        stats[0] = data.size // max(1, stats.shape[1])
+        projections(xp, doutput, data, self.axis % data.ndim, mean, stats[1], stats[2], work)
+
+    def combine(
+        self,
+        xp: Any,
+        gamma: Any,
+        moving_mean: Any,
+        moving_var: Any,
+        mean: Any,
+        var: Any,
+        dgamma: Any,
+        dbeta: Any,
+        stats: Any,
+        first: Any,
+        second: Any,
+        scale: Any,
+    ) -> None:
+        """The gradients of gamma and beta, and what `pass_down` needs, from the sums of all parts."""
+        if self.statistics == "average":
             self._move(xp, moving_mean, mean, 1 - self.momentum, scale)
             self._move(xp, moving_var, self._variance(xp, var, first), 1 - self.momentum, scale)
+        count = self._gradients(xp, gamma, var, dgamma, dbeta, stats, first, second, scale)
+        xp.divide(first, count, out=first)
+        xp.divide(second, count, out=second)
+
+    def _gradients(
+        self,
+        xp: Any,
+        gamma: Any,
+        var: Any,
+        dgamma: Any,
+        dbeta: Any,
+        stats: Any,
+        first: Any,
+        second: Any,
+        scale: Any,
+    ) -> float:
+        """dbeta and dgamma; `first` their sum for beta, `second` what (data - mean) / count goes down by.
+
+        Returns how many numbers a channel has.
+        """
         if self.inverse_shown:
             inverse = var
         else:
+            inverse = stats[0, 0]
+        count = float(stats[:, 0, 0].sum()) if stats.shape[2] else 1.0
+        stats[:, 1].sum(axis=0, out=first)
+        stats[:, 2].sum(axis=0, out=second)
+        if not self.inverse_shown:
             invert_root(xp, var, self.eps, inverse)
-        axis = self.axis % data.ndim
-        work = ordered(work, data)
-
-        def along(vector: Any) -> Any:
-            return spread(vector, data, axis)
-
-        sums = along(first), along(second), work
-        centres, inverses = along(mean), along(inverse)
-        projections(xp, doutput, data, others(data.ndim, axis), centres, inverses, *sums)
+        xp.multiply(second, inverse, out=second)
         if dbeta is not None:
             xp.copyto(dbeta, first)
         if dgamma is not None:
             xp.copyto(dgamma, 0 if self.fix_gamma else second)
+        xp.multiply(second, inverse, out=second)
+        self._factor(xp, gamma, inverse, scale)
+        return max(1.0, count)
+
+    def pass_down(
+        self,
+        xp: Any,
+        doutput: Any,
+        data: Any,
+        mean: Any,
+        ddata: Any,
+        work: Any,
+        first: Any,
+        second: Any,
+        scale: Any,
+    ) -> None:
+        """ddata = (doutput - first - (data - mean) * second) * scale"""
         if ddata is None:
             return
-        factor = along(self._factor(xp, gamma, inverse, scale))
-        if self._of_the_batch(train):
-            through(xp, doutput, data, centres, inverses, factor, *sums, ddata)
-        else:
-            xp.multiply(doutput, factor, out=ddata)
+        axis = self.axis % data.ndim
+        through(xp, doutput, data, axis, mean, first, second, scale, work, ddata)
 
     def _variance(self, xp: Any, var: Any, vector: Any) -> Any:
         """The variance of the batch, from the output `var`."""
@@ -274,81 +395,3 @@ class SyncBatchNorm(_BatchNorm):
     names = ("_contrib_SyncBatchNorm",)
     inverse_shown = False
     examples = (({"key": "bn", "fix_gamma": False}, {"data": (4, 3, 2)}),)
-
-
-class Scale(Op):
-    """Multiply by one number for each place along some axes: data, scale[, bias] -> output, shaped as data.
-
-    scale has the shape of `num_axes` axes of data from `axis` on (-1: to the last, 0: one number); bias, with
-    `bias_term`, has the shape of scale.  A scale whose shape is known beforehand, because it is computed,
-    decides by its own rank.  Caffe's Scale.
-    """
-
-    axis = Int(1, "first axis of data that scale runs along; negative counts from the end")
-    num_axes = Int(1, "how many axes; -1 for all from `axis` on, 0 for a single number", min=-1)
-    bias_term = Bool(False, "add a bias")
-
-    inputs = ("data", "scale", "bias")
-    scratch = ("work",)
-    inplace = (("data", "output"), ("doutput", "ddata"))
-    examples = (
-        ({}, {"data": (4, 3, 2)}),
-        ({"num_axes": -1, "bias_term": True}, {"data": (4, 3, 2)}),
-        ({"num_axes": 0, "bias_term": True}, {"data": (4, 3)}),
-        ({"axis": 0, "num_axes": 2}, {"data": (4, 3, 2)}),
-        ({"axis": -2}, {"data": (4, 3, 2), "scale": (3, 2)}),
-    )
-
-    def input_names(self) -> tuple[str, ...]:
-        return self.inputs if self.bias_term else self.inputs[:2]
-
-    def shape(self, s: Shapes) -> None:
-        s.same("data", "output")
-        s.same(*self.input_names()[1:])
-        data, scale = s["data"], s["scale"]
-        if data is None:
-            return
-        if (self.num_axes if scale is None else len(scale)) == 0:
-            axis = count = 0
-        else:
-            axis = s.axis("data", self.axis)
-            count = self.num_axes if scale is None else len(scale)
-            count = len(data) - axis if count < 0 else count
-        if axis + count > len(data):
-            raise ShapeError(
-                f"data {show(data)} has no {count} axes from axis {axis} on",
-                tensor="data",
-                attribute="num_axes" if scale is None else "axis",
-                hint=f"at most {len(data) - axis}, or another axis",
-            )
-        for name in self.input_names()[1:]:
-            rule = f"data is {show(data)} and scale runs along its axes from {axis} on"
-            s.merge(name, data[axis : axis + count], rule)
-        known = s["scale"] or ()
-        s.merge("data", (*data[:axis], *known, *data[axis + count :]))
-
-    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        return {"work": Workspace(s.full("data"))} if backward else {}
-
-    def _first(self, data: Any, scale: Any) -> int:
-        return self.axis % data.ndim if scale.ndim else 0
-
-    def forward(self, xp: Any, data: Any, scale: Any, bias: Any, output: Any) -> None:
-        axis = self._first(data, scale)
-        xp.multiply(data, spread(scale, data, axis), out=output)
-        if bias is not None:
-            xp.add(output, spread(bias, data, axis), out=output)
-
-    def backward(
-        self, xp: Any, doutput: Any, data: Any, scale: Any, ddata: Any, dscale: Any, dbias: Any, work: Any
-    ) -> None:
-        axis = self._first(data, scale)
-        rest = others(data.ndim, axis, scale.ndim)
-        if dscale is not None:
-            work = ordered(work, data)
-            xp.multiply(doutput, data, out=work)
-            work.sum(axis=rest, out=dscale)
-        if dbias is not None:
-            doutput.sum(axis=rest, out=dbias)
-        if ddata is not None:
-            xp.multiply(doutput, spread(scale, data, axis), out=ddata)

@@ -17,7 +17,8 @@ from netdef.ops.base import Op
 from netdef.ops.convolution import Convolution
 from netdef.ops.dense import FullyConnected
 from netdef.ops.layouts import channels_last
-from netdef.ops.normalization import BatchNorm, BatchNormV1, Scale, SyncBatchNorm
+from netdef.ops.normalization import BatchNorm, BatchNormV1, SyncBatchNorm
+from netdef.ops.scaling import Scale
 from netdef.ops.shapes import Full
 from netdef.passes.infer import Known, infer_types
 
