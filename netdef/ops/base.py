@@ -224,6 +224,10 @@ class Op(Declared):
         """What was settled for the tensors that a kernel writes, as a text for plans; empty: nothing."""
         return ""
 
+    def draws(self) -> bool:
+        """Whether the kernels draw random numbers, for all samples one after the other."""
+        return "random" in parameters(self.forward)
+
     def labels(self, s: Shapes) -> dict[str, int]:
         """Inputs that hold class numbers, with the number of classes."""
         return {}

@@ -57,6 +57,7 @@ class LeakyReLU(Op):
         As("Selu", act_type=Fixed("selu"), slope=_NO_SLOPE, **_NO_BOUNDS),
         As("Gelu", act_type=Fixed("gelu"), slope=_NO_SLOPE, **_NO_BOUNDS),
     )
+    batch_last = None
     examples = (
         ({}, {"data": (4, 3, 2)}),
         ({"slope": 2}, {"data": (4, 3)}),
@@ -77,6 +78,12 @@ class LeakyReLU(Op):
 
     def visible_outputs(self) -> int:
         return len(self.output_names())
+
+    def draws(self) -> bool:
+        return self.act_type == "rrelu"
+
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        return ("data", *self.output_names()) if len(s.full("data")) > 1 else ()
 
     def shape(self, s: Shapes) -> None:
         s.same("data", *self.output_names())

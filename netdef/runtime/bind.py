@@ -10,9 +10,10 @@ from netdef.diag import MXNetError
 from netdef.graph.node import Node
 from netdef.ops.base import Op, kernel_arguments
 from netdef.runtime import shards
-from netdef.runtime.kernels import Call, Sum, run_pieces, run_shards
+from netdef.runtime.kernels import Call, run_pieces, run_shards
 from netdef.runtime.pieces import Piece, part_of
 from netdef.runtime.plan import HEAD_GRADIENT, Plan, Step, Tensor
+from netdef.runtime.sums import Sum, add_up, groups_of
 
 #: a node, and the arrays that its kernel wrote by the operator's names
 Watched = tuple[Node, dict[str, Any]]
@@ -197,7 +198,8 @@ class Binder:
         xp = self._xp
         if not each[0].step.pieces:
             return each[0].calls[0]
-        sums = [both for one in each for both in one.sums]
+        groups = groups_of([both for one in each for both in one.sums])
+        sums = [(add_up, (xp, group)) for group in groups]
         if each[0].step.run:
             chains = list(zip(*(one.calls for one in each)))
             alone = sum(one.step.seconds for one in each) < shards.RUN

@@ -12,8 +12,6 @@ from netdef.runtime import threads
 
 #: a kernel with its arguments
 Call = tuple[Callable[..., Any], Sequence[Any]]
-#: an array, and the shares that are to be added to what it holds
-Sum = tuple[Any, Sequence[Any]]
 
 
 def run(xp: Any, calls: Sequence[Call]) -> None:
@@ -35,15 +33,14 @@ def quiet(xp: Any) -> Any:
     return xp.errstate(all="ignore") if hasattr(xp, "errstate") else nullcontext()
 
 
-def run_pieces(xp: Any, pieces: Sequence[Call], sums: Sequence[Sum]) -> None:
-    """Call the pieces of a step on the threads of the process, then add up their shares."""
+def run_pieces(xp: Any, pieces: Sequence[Call], sums: Sequence[Call]) -> None:
+    """Call the pieces of a step on the threads of the process, then what adds up their shares."""
     threads.run(partial(quiet, xp), pieces)
-    if sums:
-        _add_up(xp, sums)
+    threads.run(partial(quiet, xp), sums)
 
 
-def run_shards(xp: Any, shards: Sequence[Sequence[Call]], sums: Sequence[Sum], alone: bool) -> None:
-    """Make all calls of each shard, one after the other, then add up their shares.
+def run_shards(xp: Any, shards: Sequence[Sequence[Call]], sums: Sequence[Call], alone: bool) -> None:
+    """Make all calls of each shard, one after the other, then those that add up their shares.
 
     On the threads of the process, or, where that takes longer, `alone` on this one.
     """
@@ -52,17 +49,9 @@ def run_shards(xp: Any, shards: Sequence[Sequence[Call]], sums: Sequence[Sum], a
             _run_all(calls)
     else:
         threads.run(partial(quiet, xp), [(_run_all, (calls,)) for calls in shards])
-    if sums:
-        _add_up(xp, sums)
+    threads.run(partial(quiet, xp), sums)
 
 
 def _run_all(calls: Sequence[Call]) -> None:
     for kernel, arguments in calls:
         kernel(*arguments)
-
-
-def _add_up(xp: Any, sums: Sequence[Sum]) -> None:
-    """Add shares to their sums in order, by rows that stay in the cache."""
-    for total, shares in sums:
-        for share in shares:
-            xp.add(total, share, out=total)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from netdef.ops.base import Cut, Op, parameters
+from netdef.ops.base import Cut, Op
 from netdef.ops.shapes import Full, Shapes, prod
 
 #: seconds that either of two pieces takes at least, and each of more: smaller ones were measured to cost a
@@ -43,9 +43,8 @@ def pieces_of(
     seconds: float,
 ) -> tuple[Piece, ...]:
     """The pieces of a pass that takes so many seconds; none where it is better computed whole."""
-    kernel = op.backward if backward else op.forward
     count = min(MOST, max(int(seconds / SEVERAL), min(2, int(seconds / SHORTEST))))
-    if count < 2 or "random" in parameters(kernel):
+    if count < 2 or (op.draws() and not backward):
         return ()
     made: list[Piece] = []
     cuts = op.cuts(shapes, backward)

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from netdef.graph.node import Entry, Node
-from netdef.ops.base import Op, Stage, parameters
+from netdef.ops.base import Op, Stage
 from netdef.ops.shapes import Shapes
 from netdef.runtime.pieces import Piece, base, elements, seconds_of
 
@@ -71,12 +71,12 @@ class Work(NamedTuple):
 
     def cut(self) -> tuple[int, frozenset[str]]:
         """The size of the batch, and the tensors that have it in front; 0: samples are not by themselves."""
-        kernel = parameters(getattr(self.op, self.kernel))
         if self.view:
             firsts = {self.shapes.full(name)[:1] for name in self.view}
             alike = len(firsts) == 1 and firsts != {()}
             return (firsts.pop()[0], frozenset(self.view)) if alike else (0, frozenset())
-        if self.adds or "random" in kernel or (self.stage and not self.stage.cut):
+        draws = self.op.draws() and not self.backward
+        if self.adds or draws or (self.stage and not self.stage.cut):
             return 0, frozenset()
         samples = self.op.samples(self.shapes)
         sizes = {

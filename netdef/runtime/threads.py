@@ -53,7 +53,11 @@ class Threads:
         Returns when all are done; raises what the first of them raised that failed.
         """
         helpers = min(self.count, len(pieces)) - 1
-        if helpers and os.getpid() != self._process:
+        if helpers < 1:
+            for kernel, arguments in pieces:
+                kernel(*arguments)
+            return
+        if os.getpid() != self._process:
             # The threads did not survive a fork.
             self._process, self._started, self._jobs = os.getpid(), 0, SimpleQueue()
         while self._started < helpers:
