@@ -102,6 +102,7 @@ def choose(
     chosen: Any,
     ignored: Any,
     column: Any,
+    begin: int = 0,
 ) -> None:
     """Mark the class that each label names.
 
@@ -110,7 +111,7 @@ def choose(
     are truncated, as in Caffe and MXNet.  classes (their number,) and column (as ignored) are workspaces.
     Comparing with all classes needs no index arrays and works for any strides.
 
-    Raises `ValueError` for the first label that is no class.
+    Raises `ValueError` for the first label that is no class; the first sample has the number `begin`.
     """
     count_up(xp, classes)
     xp.copyto(column, label.reshape(column.shape))
@@ -119,16 +120,15 @@ def choose(
         xp.equal(column, ignore, out=ignored)
         xp.copyto(column, 0, where=ignored)
     if column.size and not (column.min() >= 0 and column.max() < classes.size):
-        raise _bad_label(xp, label.reshape(column.shape), column, classes.size)
+        raise _bad_label(xp, label.reshape(column.shape), column, classes.size, begin)
     if ignore is not None:
         xp.copyto(column, -1, where=ignored)
     numbers = classes.reshape([size if axis in axes else 1 for axis, size in enumerate(chosen.shape)])
     xp.equal(numbers, column, out=chosen)
 
 
-def _bad_label(xp: Any, label: Any, whole: Any, count: int) -> ValueError:
+def _bad_label(xp: Any, label: Any, whole: Any, count: int, begin: int) -> ValueError:
     legal = (whole >= 0) & (whole < count)
     place = tuple(int(axis) for axis in xp.argwhere(~legal)[0])
-    return ValueError(
-        f"label {label[place].item()} of sample {place[0]} is no class: there are {count}, 0 to {count - 1}"
-    )
+    told = f"label {label[place].item()} of sample {begin + place[0]}"
+    return ValueError(f"{told} is no class: there are {count}, 0 to {count - 1}")

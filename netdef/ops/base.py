@@ -12,7 +12,7 @@ The parameter names of `forward` and `backward` are the contract with the planne
   it is written, added to (only where `adds`) or not wanted: write, add, null;
 * what `backward` names is kept alive until then, and nothing else;
 * `xp` is the array module (numpy or CuPy), `train` whether the pass trains, `random` a
-  `numpy.random.Generator`.
+  `numpy.random.Generator`, `begin` the number of the first sample where a part of the batch is computed.
 
 A kernel writes every element of its outputs, reads nothing that it does not name, allocates no array (unless
 `allocates` says why) and accepts any strides.  It changes no input; states it may change in a training pass,
@@ -31,7 +31,7 @@ from netdef.ops.fields import Int
 from netdef.ops.foreign import As
 from netdef.ops.shapes import Full, Shapes, Types, prod
 
-INJECTED = ("xp", "train", "random")
+INJECTED = ("xp", "train", "random", "begin")
 #: inputs or outputs that an attribute may ask for: all are listed by name, which a wrong number would not end
 MOST_TENSORS = 2**16
 

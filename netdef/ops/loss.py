@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from netdef.ops.arrays import choose, others, softmax
-from netdef.ops.base import WIDE, Op, Workspace
+from netdef.ops.arrays import choose, ordered, others, softmax
+from netdef.ops.base import WIDE, Op, Stage, Workspace
 from netdef.ops.fields import Bool, Enum, Int
 from netdef.ops.shapes import Full, ShapeError, Shapes, Types, complete, prod, show
 
@@ -28,7 +28,7 @@ class WithLabel(Op, abstract=True):
 class Labelled(WithLabel, abstract=True):
     """An operator that reads predictions and class numbers."""
 
-    scratch = ("classes", "chosen", "ignored", "column", "work")
+    scratch: ClassVar[tuple[str, ...]] = ("classes", "chosen", "ignored", "column", "work")
 
     def class_axes(self, rank: int) -> tuple[int, ...]:
         """The axes of data over which the classes lie, counted from the front."""
@@ -102,13 +102,16 @@ class SoftmaxWithLoss(Classified):
     data (N, C, S...) with the classes along `axis`; label: one class number for each distribution, any
     shape.  The sum over the labels that count is divided by: FULL all labels; VALID those that are not
     ignored; BATCH_SIZE the axes before `axis`; NONE 1; never by less than 1.  The second output holds the
-    probabilities; no gradient passes through it.  Caffe's SoftmaxWithLoss.
+    probabilities; no gradient passes through it; the hidden one what the sum was divided by.  Caffe's
+    SoftmaxWithLoss.
     """
 
     normalization = Enum("FULL", "VALID", "BATCH_SIZE", "NONE", default="VALID", help="what divides the loss")
     output_prob = Bool(False, "show the second output, the probabilities")
 
-    outputs = ("loss", "prob")
+    outputs = ("loss", "prob", "divisor")
+    scratch = (*Classified.scratch, "stats")
+    batch_last = None
     inplace = (("data", "prob"), ("prob", "ddata"))
     examples = (
         ({}, {"data": (4, 3), "label": (4,)}),
@@ -122,18 +125,26 @@ class SoftmaxWithLoss(Classified):
 
     def shape(self, s: Shapes) -> None:
         s.merge("loss", ())
+        s.merge("divisor", ())
         s.same("data", "prob")
         super().shape(s)
 
     def flops(self, s: Shapes) -> int:
         return 5 * (prod(s.full("data")) or 0)
 
-    def _normalizer(self, xp: Any, column: Any, ignored: Any) -> int:
-        if self.normalization == "NONE":
-            return 1
-        if self.normalization == "BATCH_SIZE":
-            return max(1, prod(column.shape[: self.axis % column.ndim]) or 0)
-        return max(1, self.count_labels(xp, column, None if self.normalization == "FULL" else ignored))
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        data, label = s.full("data"), s.full("label")
+        return ("data", "prob", "label") if s.axis("data", self.axis) and label[:1] == data[:1] else ()
+
+    def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        stats = {} if backward else {"stats": Workspace((1, 2), WIDE)}
+        return {**super().workspaces(s, backward), **stats}
+
+    def gathered(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
+        return {} if backward else {"stats": Workspace((2,), WIDE)}
+
+    def stages(self, s: Shapes, backward: bool, train: bool) -> tuple[Stage, ...]:
+        return () if backward or not self.samples(s) else (Stage("score", True), Stage("total", False))
 
     def forward(
         self,
@@ -142,14 +153,35 @@ class SoftmaxWithLoss(Classified):
         label: Any,
         loss: Any,
         prob: Any,
+        divisor: Any,
         classes: Any,
         chosen: Any,
         ignored: Any,
         column: Any,
         work: Any,
+        stats: Any,
     ) -> None:
+        self.score(xp, 0, data, label, prob, classes, chosen, ignored, column, work, stats[0])
+        self.total(xp, loss, divisor, stats)
+
+    def score(
+        self,
+        xp: Any,
+        begin: int,
+        data: Any,
+        label: Any,
+        prob: Any,
+        classes: Any,
+        chosen: Any,
+        ignored: Any,
+        column: Any,
+        work: Any,
+        stats: Any,
+    ) -> None:
+        """stats (2,): the sum of the logarithms, and what they are divided by."""
         axes = self.class_axes(data.ndim)
-        choose(xp, label, self.ignored_label(), axes, classes, chosen, ignored, column)
+        chosen, work = ordered(chosen, data), ordered(work, data)
+        choose(xp, label, self.ignored_label(), axes, classes, chosen, ignored, column, begin)
         prob = work if prob is None else prob
         softmax(xp, data, axes, column, prob)
         xp.multiply(prob, chosen, out=work)
@@ -158,8 +190,18 @@ class SoftmaxWithLoss(Classified):
         xp.log(column, out=column)
         if ignored is not None:
             xp.copyto(column, 0, where=ignored)
-        column.sum(out=loss)
-        xp.multiply(loss, -1 / self._normalizer(xp, column, ignored), out=loss)
+        stats[0] = column.sum()
+        if self.normalization == "BATCH_SIZE":
+            stats[1] = prod(column.shape[: self.axis % column.ndim])
+        else:
+            stats[1] = self.count_labels(xp, column, None if self.normalization == "FULL" else ignored)
+
+    def total(self, xp: Any, loss: Any, divisor: Any, stats: Any) -> None:
+        """The loss from what all parts of the batch have scored: stats (parts, 2)."""
+        number = 1.0 if self.normalization == "NONE" else max(1.0, float(stats[:, 1].sum()))
+        xp.divide(stats[:, 0].sum(), -number, out=loss, casting="same_kind")
+        if divisor is not None:
+            divisor[...] = number
 
     def backward(
         self,
@@ -167,6 +209,7 @@ class SoftmaxWithLoss(Classified):
         dloss: Any,
         label: Any,
         prob: Any,
+        divisor: Any,
         ddata: Any,
         classes: Any,
         chosen: Any,
@@ -174,9 +217,10 @@ class SoftmaxWithLoss(Classified):
         column: Any,
     ) -> None:
         axes = self.class_axes(prob.ndim)
+        chosen = ordered(chosen, prob)
         choose(xp, label, self.ignored_label(), axes, classes, chosen, ignored, column)
         xp.subtract(prob, chosen, out=ddata)
-        xp.multiply(ddata, float(dloss) / self._normalizer(xp, column, ignored), out=ddata)
+        xp.multiply(ddata, float(dloss) / float(divisor), out=ddata)
         if ignored is not None:
             xp.copyto(ddata, 0, where=ignored)
 

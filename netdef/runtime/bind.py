@@ -173,8 +173,9 @@ class Binder:
         op = self._instances.get(step.node.forward or step.node, step.op)
         kernel = getattr(op, step.kernel)
 
-        def call(arrays: dict[str, Any]) -> Call:
-            return kernel, kernel_arguments(op, kernel, arrays, self._injected, step.added)
+        def call(arrays: dict[str, Any], begin: int = 0) -> Call:
+            injected = {**self._injected, "begin": begin}
+            return kernel, kernel_arguments(op, kernel, arrays, injected, step.added)
 
         if not step.pieces:
             return _Calls([call(dict(stored))], [], step)
@@ -185,7 +186,8 @@ class Binder:
             for name in piece.shares:
                 if name in own:
                     shares.setdefault(name, []).append(own[name])
-            made.append(call({**_seen(piece, number, stored), **own}))
+            begin = next((start for axis, start, _ in piece.parts.values() if axis == 0), 0)
+            made.append(call({**_seen(piece, number, stored), **own}, begin))
         return _Calls(made, [(stored[name], each) for name, each in shares.items()], step)
 
     def _joined(self, calls: Sequence[_Calls]) -> Iterator[Call]:
