@@ -40,28 +40,48 @@ def _plan_folded(net: Net, shapes: Known, dtype: str, conv_algo: str) -> Plan:
 def describe_plan(plan: Plan) -> str:
     """A plan as text, one line for each step.
 
-    Pass, node, operator, where its results live, memory shared in place, into how many pieces threads may
-    take it, FLOPs, and the algorithm where there is a choice.
+    Pass, node, operator, where its results live and how many bytes they have, memory shared in place,
+    workspaces, FLOPs, and the algorithm where there is a choice.  Steps that shards of the batch go through
+    without waiting for each other stand under the run that they belong to.
     """
-    lines = []
+    lines = ["forward"]
     for number, step in enumerate(plan.steps):
+        before = plan.steps[number - 1].run if number else 0
         if number == plan.boundary:
             lines.append("backward")
+            before = 0
+        if step.run and step.run != before:
+            lines.append(f"  run {step.run}, for each of {len(step.pieces)} shards of the batch")
+        elif before and not step.run:
+            lines.append("  for the whole batch")
         lines.append(_step(number, step))
-    lines.append(f"arena {_bytes(plan.arena_bytes)}; without sharing {_bytes(plan.unshared_bytes)}")
+    peak = f"peak {_bytes(plan.arena_bytes)} of memory for what lies between"
+    lines.append(f"{peak}; without sharing {_bytes(plan.unshared_bytes)}")
     lines.append(f"{sum(step.flops for step in plan.steps):,} FLOPs in {len(plan.steps)} steps")
-    return "\n".join(["forward", *lines])
+    return "\n".join(lines)
 
 
 def _step(number: int, step: Step) -> str:
-    written = [name for name in step.node.write_names() if name in step.tensors]
-    results = ", ".join(_tensor(name, step.tensors[name]) for name in written)
-    shared = "".join(f", {name} over {source}" for source, name in step.inplace)
-    if step.pieces:
-        shared += f", in {len(step.pieces)} pieces"
-    way = f"; {step.algorithm}" if step.algorithm else ""
-    name = type(step.op).__name__
-    return f"{number:4} {step.node.name:24} {name:18} {results}{shared}; {step.flops:,} FLOPs{way}"
+    results = [_tensor(name, step.tensors[name]) for name in step.node.write_names() if name in step.tensors]
+    told = [", ".join(results)] if results else []
+    told += [f"{name} over {source}" for source, name in step.inplace]
+    if step.pieces and not step.run:
+        told.append(f"in {len(step.pieces)} pieces")
+    if spaces := _workspaces(step):
+        told.append(f"workspaces {_bytes(spaces)}")
+    if step.flops:
+        told.append(f"{step.flops:,} FLOPs")
+    told += [step.algorithm] if step.algorithm else []
+    part = "" if step.kernel in ("forward", "backward") else f" {step.kernel}"
+    return f"{number:4} {step.node.name:24} {type(step.op).__name__ + part:18} {'; '.join(told)}"
+
+
+def _workspaces(step: Step) -> int:
+    """The bytes of what a step needs while it runs, all shards or pieces together."""
+    spaces = {*step.op.scratch}
+    whole = sum(tensor.bytes for name, tensor in step.tensors.items() if name in spaces)
+    pieces = (tensor.bytes for _, own in step.pieces for name, tensor in own.items() if name in spaces)
+    return whole + sum(pieces)
 
 
 def _tensor(name: str, tensor: Tensor) -> str:
@@ -72,8 +92,11 @@ def _tensor(name: str, tensor: Tensor) -> str:
         HEAD_GRADIENT: f"head gradient {tensor.name}",
     }
     place = named.get(tensor.offset, f"@{tensor.offset}")
-    return f"{name} {shape} {tensor.dtype} {place}"
+    order = ", batch last" if tensor.blocks and tensor.blocks.last else ""
+    return f"{name} {shape} {tensor.dtype} {_bytes(tensor.bytes)} {place}{order}"
 
 
 def _bytes(size: int) -> str:
-    return f"{size / 2**20:.2f} MiB"
+    if size < 2**10:
+        return f"{size} bytes"
+    return f"{size / 2**20:.2f} MiB" if size >= 2**20 else f"{size / 2**10:.1f} KiB"

@@ -253,7 +253,7 @@ def test_debug_str_has_the_plan():
     """The graph, then where results live."""
     text = bound().debug_str()
     assert "Op:FullyConnected, Name=fc1" in text
-    assert "arena" in text
+    assert "peak" in text
 
 
 def test_a_matrix_that_cannot_be_factored_is_told():
