@@ -1,90 +1,104 @@
 """Maxima of windows over long rows of memory.
 
 The elements of a map are sorted into phases: those at the same place between two windows lie side by side.
-What one tap of all windows sees is then a stretch of one phase, of all maps at once, and every step is one
+What one tap of all windows sees is then a stretch of one phase, of many maps at once, and every step is one
 call over as many elements as stay in the cache.  Rows of a map are as long as there are windows and taps
 beyond the last; what is computed there is nobody's.
+
+A window's winner is the number of its taps from the first maximum in row-major order on, 0 if no element is
+one.  Maxima are joined along the last axis first, from the last tap to the first: what equals the maximum so
+far then comes before it in row-major order, and has the larger number.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from netdef.ops import windows
 from netdef.ops.base import Workspace
 from netdef.ops.shapes import Full
 
 #: floats in a block of maps
-BLOCK = 256 * 1024
+BLOCK = 192 * 1024
 
 
 class Phases:
-    """How maps (N, C, S...) are sorted for windows on them, a few images at a time."""
+    """How maps (A..., S..., B...), S... from axis `first` on, are sorted for windows on them.
 
-    def __init__(self, data: Full, axes: tuple[windows.Axis, ...]) -> None:
-        self.batch, self.channels, self.axes = data[0], data[1], axes
-        self.pitch = tuple(axis.windows + (axis.kernel - 1) // axis.stride for axis in axes)
-        self.phases = math.prod(axis.stride for axis in axes)
-        one = self.channels * math.prod(self.pitch)
-        self.images = max(1, min(self.batch, BLOCK // max(1, one * (self.phases + 2))))
-        #: how far the last tap of a window lies from the first
-        self.reach = sum(
-            (axis.kernel - 1) // axis.stride * math.prod(self.pitch[number + 1 :])
-            for number, axis in enumerate(axes)
-        )
+    That is done for a few entries of the first axis at a time.
+    """
+
+    def __init__(self, maps: Full, axes: tuple[windows.Axis, ...], first: int = 2) -> None:
+        self.entries, self.axes, self.first = maps[0], axes, first
+        pitch = tuple(axis.windows + (axis.kernel - 1) // axis.stride for axis in axes)
+        #: the shape of one phase of one entry
+        self.shape = (*maps[1:first], *pitch, *maps[first + len(axes) :])
+        #: how many phases there are along each axis, without those between windows
+        self.strides = tuple(min(axis.stride, axis.kernel) for axis in axes)
+        self.phases = math.prod(self.strides)
+        #: arrays of maxima: one for each phase of the axes that are not yet reduced
+        self.stages = sum(math.prod(self.strides[:number]) for number in range(len(axes)))
+        one = math.prod(self.shape)
+        most = max(1, BLOCK // max(1, one * (self.phases + self.stages)))
+        #: how many entries are sorted at a time
+        self.count = -(-self.entries // max(1, -(-self.entries // most)))
+        self.pitch = pitch
 
     @property
     def pays(self) -> bool:
-        """Whether windows overlap, so that there are many taps, and are small beside the maps."""
-        overlap = any(axis.kernel > axis.stride for axis in self.axes)
-        return overlap and math.prod(self.pitch) <= 2 * math.prod(axis.windows for axis in self.axes)
+        """Whether windows are small beside the maps and, if what lies last are rows of a map, overlap.
+
+        Overlapping windows have many taps; where the spatial axes are not the last, tapping windows that lie
+        apart costs as many short loops as sorting.
+        """
+        apart = all(axis.kernel <= axis.stride for axis in self.axes)
+        small = math.prod(self.pitch) <= 2 * math.prod(axis.windows for axis in self.axes)
+        return small and not (apart and self.first == 2)
 
     def workspaces(self, numbers: str) -> dict[str, Workspace]:
-        """Sorted maps with two more arrays for windows, and numbers of taps and masks for each window."""
-        size = self.images * self.channels * math.prod(self.pitch)
+        """Sorted maps and their maxima, numbers of taps, and masks."""
+        size = self.count * math.prod(self.shape)
         return {
-            "phases": Workspace((self.phases + 2, size)),
-            "numbers": Workspace((size,), numbers),
+            "phases": Workspace(((self.phases + self.stages) * size,)),
+            "numbers": Workspace(((self.stages + 1) * size,), numbers),
             "mask": Workspace((size,), "bool"),
-            "taken": Workspace((size,), "bool"),
         }
 
-    def slabs(self, space: Any) -> Iterator[tuple[slice, Any, Full]]:
-        """A few images, a place for all their phases and two arrays more, and the shape of each of these."""
-        for start in range(0, self.batch, self.images):
-            slab = slice(start, min(start + self.images, self.batch))
-            shape = (slab.stop - start, self.channels, *self.pitch)
-            yield slab, windows.carve(space.reshape(-1), (self.phases + 2, math.prod(shape))), shape
+    def slabs(self) -> Iterator[slice]:
+        """As many entries each; the last ones may be some of those before again."""
+        for start in range(0, self.entries, self.count):
+            start = min(start, self.entries - self.count)
+            yield slice(start, start + self.count)
 
-    def places(self) -> Iterator[tuple[int, tuple[slice, ...], tuple[slice, ...]]]:
-        """For each phase, where its elements lie in the map and where among the sorted ones."""
-        each = itertools.product(*(range(axis.stride) for axis in self.axes))
+    @functools.cached_property
+    def places(self) -> list[tuple[int, tuple[slice, ...], tuple[slice, ...], bool]]:
+        """For each phase where its elements lie in the map and among the sorted ones, and if they fill it."""
+        places = []
+        each = itertools.product(*(range(stride) for stride in self.strides))
         for number, phase in enumerate(each):
-            source, target = [], []
+            source, target, full = [], [], True
             for axis, offset, pitch in zip(self.axes, phase, self.pitch):
                 first = (offset - axis.pad) % axis.stride
                 start = (first + axis.pad) // axis.stride
                 count = max(0, min(-(-(axis.size - first) // axis.stride), pitch - start))
                 source.append(slice(first, first + count * axis.stride, axis.stride))
                 target.append(slice(start, start + count))
-            yield number, windows.along(2, *source), windows.along(2, *target)
+                full = full and count == pitch
+            here, there = (windows.along(self.first, *each) for each in (source, target))
+            places.append((number, here, there, full))
+        return places
 
-    def taps(self, maps: Any) -> Iterator[Any]:
-        """What each tap of all windows sees, in row-major order."""
-        length = maps.shape[1] - self.reach
-        for tap in itertools.product(*(range(axis.kernel) for axis in self.axes)):
-            phase = start = 0
-            for index, axis, pitch in zip(tap, self.axes, self.pitch):
-                phase = phase * axis.stride + index % axis.stride
-                start = start * pitch + index // axis.stride
-            yield maps[phase, start : start + length]
+    def step(self, number: int) -> int:
+        """How far elements lie apart that follow each other along a spatial axis."""
+        return math.prod(self.shape[self.first + number :])
 
     def outputs(self, flat: Any, shape: Full) -> Any:
         """The view of an array of windows without what is nobody's."""
-        return flat.reshape(shape)[windows.along(2, *(slice(axis.windows) for axis in self.axes))]
+        return flat.reshape(shape)[windows.along(self.first, *(slice(axis.windows) for axis in self.axes))]
 
 
 def forward(
@@ -97,49 +111,125 @@ def forward(
     space: Any,
     numbers: Any,
     mask: Any,
-    taken: Any,
 ) -> None:
-    """output: the maxima; winner: how many taps there are from the first one on, 0 where none equals it."""
-    for slab, block, shape in phases.slabs(space):
-        maps, best = block[: phases.phases], block[-1]
-        maps[...] = lowest
-        for number, source, target in phases.places():
-            xp.copyto(maps[number].reshape(shape)[target], data[slab][source])
-        size = best.size - phases.reach
-        best[...] = lowest
-        for seen in phases.taps(maps):
-            xp.maximum(best[:size], seen, out=best[:size])
-        xp.copyto(output[slab], phases.outputs(best, shape))
-        if winner is None:
-            continue
-        found, count, equal = taken[:size], numbers[: best.size], mask[:size]
-        found[...] = False
-        count[...] = 0
-        for seen in phases.taps(maps):
-            xp.equal(seen, best[:size], out=equal)
-            xp.logical_or(found, equal, out=found)
-            xp.add(count[:size], found, out=count[:size])
-        xp.copyto(winner[slab], phases.outputs(count, shape))
+    """output: the maxima, at least `lowest`; winner: the winners' numbers, or None where nobody wants them.
+
+    data, output and winner are in the order of `phases`.
+    """
+    mask = mask.reshape(-1)
+    block = _Block(xp, phases, winner is not None, space, numbers, mask)
+    for slab in phases.slabs():
+        part = data[slab]
+        for number, source, target, full in phases.places:
+            if not full:
+                block.maps[number] = -math.inf
+            xp.copyto(block.maps[number][target], part[source])
+        for function, one, other, out in block.calls:
+            function(one, other, out=out)
+        values, found = output[slab], None if winner is None else winner[slab]
+        xp.copyto(values, block.values)
+        if found is not None:
+            xp.copyto(found, block.numbers)
+        _refuse(xp, lowest, values, found, windows.carve(mask, values.shape))
 
 
-def backward(
-    xp: Any, phases: Phases, doutput: Any, winner: Any, ddata: Any, space: Any, numbers: Any, mask: Any
-) -> None:
-    """ddata: the gradient of every window at its first maximum."""
-    ddata[...] = 0
-    for slab, block, shape in phases.slabs(space):
-        maps, heads, share = block[: phases.phases], block[-2], block[-1]
-        count = numbers[: heads.size]
-        block[:-1] = 0
-        count[...] = 0
-        xp.copyto(phases.outputs(heads, shape), doutput[slab])
-        xp.copyto(phases.outputs(count, shape), winner[slab])
-        size = heads.size - phases.reach
-        remaining = math.prod(axis.kernel for axis in phases.axes)
-        for seen in phases.taps(maps):
-            xp.equal(count[:size], remaining, out=mask[:size])
-            xp.multiply(heads[:size], mask[:size], out=share[:size])
-            xp.add(seen, share[:size], out=seen)
-            remaining -= 1
-        for number, source, target in phases.places():
-            xp.copyto(ddata[slab][source], maps[number].reshape(shape)[target])
+def _refuse(xp: Any, lowest: float, values: Any, found: Any, kept: Any) -> None:
+    """No element wins where the maximum is not a number or below `lowest`."""
+    xp.greater_equal(values, lowest, out=kept)
+    if not kept.all():
+        xp.maximum(values, lowest, out=values)
+        if found is not None:
+            xp.multiply(found, kept, out=found)
+
+
+@functools.lru_cache(maxsize=256)
+def _phases(maps: Full, axes: tuple[windows.Axis, ...], first: int, block: int) -> Phases:
+    return Phases(maps, axes, first)
+
+
+def phases(maps: Full, axes: tuple[windows.Axis, ...], first: int) -> Phases:
+    """`Phases`, worked out once for all calls."""
+    return _phases(maps, axes, first, BLOCK)
+
+
+class _Maxima(NamedTuple):
+    """Maxima over some of the axes and their numbers: None where nobody wants them, or all are 1."""
+
+    values: Any
+    numbers: Any
+
+    def part(self, start: int, length: int) -> _Maxima:
+        """A stretch."""
+        numbers = None if self.numbers is None else self.numbers[start : start + length]
+        return _Maxima(self.values[start : start + length], numbers)
+
+
+class _Block:
+    """The calls that reduce a block of sorted maps to maxima and, where `numbered`, their numbers."""
+
+    def __init__(self, xp: Any, phases: Phases, numbered: bool, space: Any, numbers: Any, mask: Any) -> None:
+        self.xp, self.phases = xp, phases
+        self.calls: list[tuple[Any, Any, Any, Any]] = []
+        shape = (phases.count, *phases.shape)
+        size = math.prod(shape)
+        floats = windows.carve(space, (phases.phases + phases.stages, size))
+        counts: Any = [None] * (phases.stages + 1)
+        if numbered:
+            counts = windows.carve(numbers, (phases.stages + 1, size))
+        self.maps = floats[: phases.phases].reshape(phases.phases, *shape)
+        self.mask = mask[:size]
+        self.spare = counts[-1]
+        targets = map(_Maxima, floats[phases.phases :], counts)
+        best = self._reduce([_Maxima(phase, None) for phase in floats[: phases.phases]], targets)
+        self.values = phases.outputs(best.values, shape)
+        self.numbers = 1 if best.numbers is None else phases.outputs(best.numbers, shape)
+
+    def _reduce(self, level: list[_Maxima], targets: Iterator[_Maxima]) -> _Maxima:
+        """The maxima of all windows, axis by axis, the last first."""
+        length, inner = level[0].values.size, 1
+        for number in reversed(range(len(self.phases.axes))):
+            axis, stride = self.phases.axes[number], self.phases.strides[number]
+            step = self.phases.step(number)
+            length -= (axis.kernel - 1) // axis.stride * step
+            taps = [divmod(tap, axis.stride) for tap in reversed(range(axis.kernel))]
+            if len(taps) > 1:
+                level = [
+                    self._join(
+                        [level[outer + phase].part(place * step, length) for place, phase in taps],
+                        inner,
+                        next(targets),
+                    )
+                    for outer in range(0, len(level), stride)
+                ]
+            inner *= axis.kernel
+        return level[0]
+
+    def _join(self, taps: list[_Maxima], inner: int, target: _Maxima) -> _Maxima:
+        """The maxima of taps along one axis, the last first; each is itself one of `inner` taps."""
+        best, out = taps[0], target.part(0, taps[0].values.size)
+        marks = self.mask[: out.values.size]
+        for place, seen in enumerate(taps[1:], start=1):
+            if out.numbers is not None:
+                self.calls.append((self.xp.greater_equal, seen.values, best.values, marks))
+                self._count(seen.numbers, best.numbers, place * inner, marks, out.numbers)
+            self.calls.append((self.xp.maximum, seen.values, best.values, out.values))
+            best = out
+        return target
+
+    def _count(self, seen: Any, best: Any, before: int, marks: Any, out: Any) -> None:
+        """out: where `marks` is true the numbers of a tap and `before` more, else the best so far.
+
+        The former are larger, so that this takes a product and a maximum.
+        """
+        xp, spare = self.xp, self.spare[: marks.size]
+        if out.itemsize == marks.itemsize:
+            marks = marks.view(out.dtype)  # nothing is converted
+        if best is None:
+            self.calls.append((xp.add, marks, 1, out))
+            return
+        if seen is None:
+            self.calls.append((xp.multiply, marks, before + 1, spare))
+        else:
+            self.calls.append((xp.add, seen, before, spare))
+            self.calls.append((xp.multiply, spare, marks, spare))
+        self.calls.append((xp.maximum, best, spare, out))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops import layouts, max_pooling, windows
+from netdef.ops import layouts, max_gradient, max_pooling, windows
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Dims, Enum, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
+from netdef.ops.map_order import order_of, orders
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
 
 _Rules = dict[str, To | Fixed | Lost | str]
@@ -117,7 +118,10 @@ class Pooling(Windowed):
     outputs = ("output", "winner", "slope", "factor")
     batched = ("data", *outputs)
     batch_last = True
-    scratch = ("partial", "padded", "mask", "taken", "share", "lengths", "power", "phases", "numbers")
+    scratch = (
+        *("partial", "padded", "mask", "taken", "share", "lengths", "power", "phases", "numbers"),
+        *("places", "offsets"),
+    )
     onnx = (
         As("GlobalMaxPool", pool_type=Fixed("max"), p_value=_NOT_LP, **_GLOBAL),
         As("GlobalAveragePool", pool_type=Fixed("avg"), p_value=_NOT_LP, **_GLOBAL),
@@ -224,18 +228,7 @@ class Pooling(Windowed):
         axes = self._axes(data)
         partial = Workspace((sum(math.prod(shape) for shape in windows.between(axes, data, 2)),))
         if self.pool_type == "max":
-            maps = max_pooling.Phases(data, axes)
-            if maps.pays:
-                return maps.workspaces(self._tap_numbers)
-            needed = {"mask": Workspace(output, "bool")}
-            if not windows.inside(axes):
-                needed["padded"] = Workspace((*data[:2], *windows.padded_shape(axes)))
-            more = (
-                {"share": Workspace(output)}
-                if backward
-                else {"taken": Workspace(output, "bool"), "partial": partial}
-            )
-            return {**needed, **more}
+            return max_gradient.workspaces(data, axes) if backward else self._for_maxima(data, output, axes)
         needed = {"partial": partial}
         if self.pool_type == "avg":
             needed["lengths"] = Workspace(output[2:])
@@ -244,6 +237,22 @@ class Pooling(Windowed):
         if backward and (self.pool_type == "avg" or self._powers):
             needed["share"] = Workspace(output)
         return needed
+
+    def _for_maxima(self, data: Full, output: Full, axes: tuple[windows.Axis, ...]) -> dict[str, Workspace]:
+        """Workspaces for the larger of the needs: the plan may store the maps in any order."""
+        maps = [max_pooling.Phases(order.shape(data), axes, order.first) for order in orders(len(data))]
+        needs = [phases.workspaces(self._tap_numbers) for phases in maps if phases.pays]
+        if not all(phases.pays for phases in maps):
+            partial = sum(math.prod(shape) for shape in windows.between(axes, data, 2))
+            marks = Workspace(output, "bool")
+            needs.append({"partial": Workspace((partial,)), "mask": marks, "taken": marks})
+            if not windows.inside(axes):
+                needs.append({"padded": Workspace((*data[:2], *windows.padded_shape(axes)))})
+        largest: dict[str, Workspace] = {}
+        for name, space in (item for need in needs for item in need.items()):
+            if name not in largest or math.prod(space.shape) > math.prod(largest[name].shape):
+                largest[name] = space
+        return largest
 
     # -- kernels ---------------------------------------------------------------------------------------------
 
@@ -269,14 +278,15 @@ class Pooling(Windowed):
         axes = self._axes(data.shape)
         if self.pool_type == "max":
             lowest = float(xp.finfo(data.dtype).min)
-            maps = max_pooling.Phases(data.shape, axes)
+            order = order_of(data)
+            maps = max_pooling.phases(order.shape(data.shape), axes, order.first)
             if maps.pays:
-                spaces = phases, numbers, mask, taken
-                max_pooling.forward(xp, maps, lowest, data, output, winner, *spaces)
+                data, output, winner = (order.view(array) for array in (data, output, winner))
+                max_pooling.forward(xp, maps, lowest, data, output, winner, phases, numbers, mask)
                 return
             windows.reduce(xp, xp.maximum, lowest, data, axes, 2, output, partial)
             if winner is not None:
-                self._find(xp, data, output, winner, padded, mask, taken, axes, lowest)
+                self._find(xp, data, output, winner, padded, mask, taken, axes)
             return
         if self._powers:
             self._raise(xp, data, slope, power)
@@ -315,13 +325,16 @@ class Pooling(Windowed):
         mask: Any,
         taken: Any,
         axes: tuple[windows.Axis, ...],
-        lowest: float,
     ) -> None:
         """Write how many taps there are from the first maximum of a window on, 0 where nothing equals it."""
         if padded is not None:
-            padded[...] = lowest
+            padded[...] = -math.inf  # padding is no winner, however low the numbers are
             xp.copyto(windows.interior(padded, axes, 2), data)
             data = padded
+        mask, taken = (
+            windows.carve(mask.reshape(-1), output.shape),
+            windows.carve(taken.reshape(-1), output.shape),
+        )
         winner[...] = 0
         taken[...] = False
         for tap in windows.each_tap(windows.taps(xp, data, axes, 2), axes, 2):
@@ -342,8 +355,8 @@ class Pooling(Windowed):
         mask: Any,
         share: Any,
         lengths: Any,
-        phases: Any,
-        numbers: Any,
+        places: Any,
+        offsets: Any,
     ) -> None:
         if ddata is None:
             return
@@ -360,21 +373,5 @@ class Pooling(Windowed):
             if self._powers:
                 xp.multiply(ddata, slope, out=ddata)
             return
-        maps = max_pooling.Phases(ddata.shape, axes)
-        if maps.pays:
-            max_pooling.backward(xp, maps, doutput, winner, ddata, phases, numbers, mask)
-            return
-        target = ddata if padded is None else padded
-        target[...] = 0
-        overlapping = any(axis.kernel > axis.stride for axis in axes)
-        remaining = math.prod(axis.kernel for axis in axes)
-        for tap in windows.each_tap(windows.taps(xp, target, axes, 2), axes, 2):
-            xp.equal(winner, remaining, out=mask)
-            if overlapping:
-                xp.multiply(doutput, mask, out=share)
-                xp.add(tap, share, out=tap)
-            else:
-                xp.multiply(doutput, mask, out=tap)
-            remaining -= 1
-        if padded is not None:
-            xp.copyto(ddata, windows.interior(padded, axes, 2))
+        spaces = places, offsets, share, mask, padded
+        max_gradient.backward(xp, axes, doutput, winner, ddata, *spaces)

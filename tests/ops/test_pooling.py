@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdef.ops import find, max_pooling
+from netdef.ops import find, max_gradient, max_pooling
 from netdef.ops.base import kernel_arguments
+from netdef.ops.map_order import order_of
 from netdef.ops.pooling import Pooling
 from netdef.ops.shapes import ShapeError, Shapes, Types
 
@@ -384,3 +385,86 @@ def test_where_elements_are_sorted():
         op = Pooling(kernel=(kernel,) * 2, stride=(stride,) * 2)
         data = (2, 3, size, size)
         assert max_pooling.Phases(data, op._axes(data)).pays == pays
+
+
+@pytest.mark.parametrize("blocks", [1, 300, 10**6])
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize(
+    ("data", "attributes"),
+    [
+        ((3, 2, 6, 8), {"kernel": (2, 2), "stride": (2, 2)}),
+        ((5, 3, 7, 5), {"kernel": (2, 2), "stride": (2, 2), "pooling_convention": "clip"}),
+        ((4, 2, 9, 8), {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1), "pooling_convention": "clip"}),
+        ((2, 5, 9, 8), {"kernel": (2, 1), "stride": (3, 2)}),
+        ((3, 2, 9, 8), {"kernel": (1, 1), "stride": (2, 2), "pooling_convention": "full"}),
+        ((1, 7, 6, 6), {"kernel": (3, 3), "pad": (1, 1)}),
+        ((3, 2, 5, 6, 4), {"kernel": (2, 2, 2), "stride": (2, 1, 3), "pad": (0, 1, 1)}),
+        ((3, 6, 5, 2), {"kernel": (2, 3), "stride": (2, 2), "layout": "NHWC"}),
+    ],
+    ids=str,
+)
+def test_winners_by_definition(data, attributes, layout, blocks, kernels, monkeypatch):
+    """Ties, NaNs, infinities and the lowest number: maximum, winner and gradient of window by window."""
+    monkeypatch.setattr(max_pooling, "BLOCK", blocks)
+    monkeypatch.setattr(max_gradient, "BLOCK", blocks)
+    op = Pooling(**attributes)
+    run = kernels(op, {"data": data}, layout=layout)
+    random = np.random.default_rng(6)
+    values = random.integers(-2, 3, data).astype("float64")
+    for value in (np.nan, np.inf, -np.inf, np.finfo("float64").min):
+        values[random.random(data) < 0.06] = value
+    values[:, :, :2, :2] = random.choice([-np.inf, np.finfo("float64").min], values[:, :, :2, :2].shape)
+    run.set("data", values)
+    heads = run.head_gradients()
+    made, ddata = run.forward(), run.backward(heads)["ddata"]
+    kernel, stride = op.kernel, op.stride or (1,) * len(op.kernel)
+    pad = op.pad or (0,) * len(op.kernel)
+    inwards = (0, 3, 1, 2) if op.layout == "NHWC" else tuple(range(len(data)))
+    values, upper, output, winner, ddata = (
+        array.transpose(inwards)
+        for array in (values, heads["doutput"], made["output"], made["winner"], ddata)
+    )
+    expected = np.zeros(values.shape)
+    taps = list(itertools.product(*map(range, kernel)))
+    for place in np.ndindex(*output.shape):
+        corner = [o * s - p for o, s, p in zip(place[2:], stride, pad)]
+        number = 0
+        elements = [tuple(c + t for c, t in zip(corner, tap)) for tap in taps]
+        there = [all(0 <= x < n for x, n in zip(e, values.shape[2:])) for e in elements]
+        seen = [values[place[:2] + e] if inside else -np.inf for e, inside in zip(elements, there)]
+        best = np.nan if np.isnan(seen).any() else max(np.finfo("float64").min, *seen)
+        if best in seen:
+            first = seen.index(best)
+            number = len(taps) - first
+            expected[place[:2] + elements[first]] += upper[place]
+        np.testing.assert_equal(output[place], best)
+        assert winner[place] == number
+    np.testing.assert_allclose(ddata, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("layouts", list(itertools.product(["C", "last", "gaps"], repeat=3)), ids=str)
+def test_each_array_in_its_own_order(layouts, kernels):
+    """The plan stores data, what is kept and gradients as it likes."""
+    op = Pooling(kernel=(3, 2), stride=(2, 2), pad=(1, 0))
+    run = kernels(op, {"data": (3, 2, 7, 6)})
+    values = np.random.default_rng(7).integers(-3, 3, (3, 2, 7, 6)).astype("float64")
+    run.set("data", values)
+    plain = {**run.forward(), **run.backward()}
+    for layout, names in zip(layouts, (("data",), ("output", "winner"), ("ddata",))):
+        run.layout = layout
+        for name in names:
+            run.arrays[name] = run.empty(name)
+    run.set("data", values)
+    run.call(op.forward, run.arrays, True, backward=False)
+    run.call(op.backward, {**run.arrays, **run.head_gradients()}, True, backward=True)
+    for name, value in plain.items():
+        np.testing.assert_allclose(run.arrays[name], value, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
+def test_the_order_of_maps():
+    """What lies in one piece of memory shows in which order."""
+    maps = np.empty((2, 3, 4, 5))
+    last, channels = np.moveaxis(np.empty((3, 4, 5, 2)), -1, 0), np.moveaxis(np.empty((2, 4, 5, 3)), -1, 1)
+    found = [order_of(array) for array in (maps, last, channels, maps[:, :, ::2])]
+    assert found == [((0, 1, 2, 3), 2), ((1, 2, 3, 0), 1), ((0, 2, 3, 1), 1), ((0, 1, 2, 3), 2)]
+    assert found[1].view(last).shape == found[1].shape(last.shape) == (3, 4, 5, 2)

@@ -1,0 +1,38 @@
+"""The order in which the axes of maps lie in memory.
+
+Kernels that run over maps (N, C, S...) in one piece of memory, whatever its order, turn all arrays to the
+order of one of them first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from netdef.ops.shapes import Full
+
+
+class Order(NamedTuple):
+    """A permutation of the axes of maps (N, C, S...), with the spatial ones in a row from `first` on."""
+
+    axes: Full
+    first: int
+
+    def shape(self, shape: Full) -> Full:
+        """A shape (N, C, S...) in this order."""
+        return tuple(shape[axis] for axis in self.axes)
+
+    def view(self, array: Any) -> Any:
+        """The view of an array (N, C, S...) in this order; nothing is nothing."""
+        return None if array is None else array.transpose(self.axes)
+
+
+def orders(rank: int) -> tuple[Order, ...]:
+    """The orders of arrays with `rank` axes: the batch last, the channels last, and as the axes are."""
+    spatial = tuple(range(2, rank))
+    return Order((1, *spatial, 0), 1), Order((0, *spatial, 1), 1), Order((0, 1, *spatial), 2)
+
+
+def order_of(array: Any) -> Order:
+    """The order in which an array (N, C, S...) is one piece of memory, else that of its axes."""
+    every = orders(array.ndim)
+    return next((order for order in every if order.view(array).flags.c_contiguous), every[-1])
