@@ -25,15 +25,16 @@ def with_batch_last(array: Any) -> Any:
 
 
 def ordered(work: Any, like: Any) -> Any:
-    """A view of a workspace of the shape of `like` whose axes lie in memory in the order of those of `like`.
+    """A view of a workspace whose axes lie in memory in the order of those of `like`.
 
-    The plan may store tensors with the batch last; loops over two arrays are long only where both agree.
+    It has the shape of `like`, or size 1 along some axes.  The plan may store tensors with the batch last;
+    loops over two arrays are long only where both agree.
     """
     if like.flags.c_contiguous:
         return work
     order = sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis]))
     back = sorted(range(like.ndim), key=order.__getitem__)
-    return work.reshape([like.shape[axis] for axis in order]).transpose(back)
+    return work.reshape([work.shape[axis] for axis in order]).transpose(back)
 
 
 def as_stored(value: float, dtype: Any) -> Any:
@@ -86,6 +87,7 @@ def softmax(xp: Any, data: Any, axes: tuple[int, ...], peak: Any, output: Any) -
 
     The largest value is subtracted first, so that nothing overflows.  `output` may be `data`.
     """
+    peak = ordered(peak, data)
     data.max(axis=axes, keepdims=True, out=peak)
     xp.subtract(data, peak, out=output)
     xp.exp(output, out=output)

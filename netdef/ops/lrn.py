@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netdef.ops import windows
 from netdef.ops.base import WIDE, Op, Workspace, wide
 from netdef.ops.fields import Enum, Float, Int
 from netdef.ops.foreign import As, Fixed, To
+from netdef.ops.map_order import Order, order_of, orders
 from netdef.ops.shapes import Full, ShapeError, Shapes
+
+#: numbers in a block, which several passes go over
+BLOCK = 64 * 1024
 
 ACROSS_CHANNELS, WITHIN_CHANNEL = "ACROSS_CHANNELS", "WITHIN_CHANNEL"
 
@@ -87,11 +91,37 @@ class LRN(Op):
         factor: float = self.alpha / self.nsize ** len(axes)
         return factor
 
+    def _first_of(self, order: Order) -> int:
+        """The first axis that windows lie along, where the axes are in some order."""
+        return order.axes.index(1) if self.norm_region == ACROSS_CHANNELS else order.first
+
+    def _cut(self, order: Order, data: Full) -> tuple[int, int]:
+        """An axis that no window lies along, and how many of its elements make a block of data in order."""
+        axis = 0 if self._first_of(order) else 1
+        others = math.prod(data) // max(1, data[axis])
+        return axis, max(1, min(data[axis], BLOCK // max(1, others)))
+
+    def _blocks(self, order: Order, data: Full) -> Iterator[tuple[slice, ...]]:
+        axis, count = self._cut(order, data)
+        for start in range(0, data[axis], count):
+            yield windows.along(axis, slice(start, min(start + count, data[axis])))
+
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data = s.full("data")
-        partial = sum(math.prod(shape) for shape in windows.between(self._axes(data), data, self._first))
-        whole = Workspace(data, WIDE)
-        return {"values": whole, "sums": whole, "partial": Workspace((partial,), WIDE)}
+        axes = self._axes(data)
+        block = partial = 0
+        for order in orders(len(data)):
+            shape = order.shape(data)
+            axis, count = self._cut(order, shape)
+            shape = (*shape[:axis], count, *shape[axis + 1 :])
+            between = windows.between(axes, shape, self._first_of(order))
+            block = max(block, math.prod(shape))
+            partial = max(partial, sum(math.prod(shape) for shape in between))
+        return {
+            "values": Workspace((block,), WIDE),
+            "sums": Workspace((block,), WIDE),
+            "partial": Workspace((partial,), WIDE),
+        }
 
     def flops(self, s: Shapes) -> int:
         data = s.full("data")
@@ -101,27 +131,39 @@ class LRN(Op):
     def forward(
         self, xp: Any, data: Any, output: Any, scale: Any, values: Any, sums: Any, partial: Any
     ) -> None:
-        axes = self._axes(data.shape)
-        scale = sums if scale is None else scale
-        xp.multiply(data, data, out=values, dtype=values.dtype)
-        windows.reduce(xp, xp.add, 0, values, axes, self._first, scale, partial)
-        xp.multiply(scale, self._factor(axes), out=scale)
-        xp.add(scale, self.knorm if self.norm_region == ACROSS_CHANNELS else 1.0, out=scale)
-        xp.power(scale, -self.beta, out=values)
-        xp.multiply(data, values, out=output)
+        axes, order = self._axes(data.shape), order_of(data)
+        first = self._first_of(order)
+        data, output, scale = (order.view(array) for array in (data, output, scale))
+        for block in self._blocks(order, data.shape):
+            part = data[block]
+            work, total = (windows.carve(space, part.shape) for space in (values, sums))
+            xp.multiply(part, part, out=work, dtype=work.dtype)
+            windows.reduce(xp, xp.add, 0, work, axes, first, total, partial)
+            xp.multiply(total, self._factor(axes), out=total)
+            xp.add(total, self.knorm if self.norm_region == ACROSS_CHANNELS else 1.0, out=total)
+            if scale is not None:
+                xp.copyto(scale[block], total)
+            xp.power(total, -self.beta, out=work)
+            xp.multiply(part, work, out=output[block])
 
     def backward(
         self, xp: Any, doutput: Any, data: Any, scale: Any, ddata: Any, values: Any, sums: Any, partial: Any
     ) -> None:
         if ddata is None:
             return
-        axes = self._axes(data.shape)
-        xp.power(scale, -self.beta, out=values)
-        xp.multiply(doutput, values, out=ddata)
-        # What reaches an element through the scales it is part of; the window is symmetric, its own adjoint.
-        xp.multiply(ddata, data, out=values)
-        xp.divide(values, scale, out=values)
-        windows.reduce(xp, xp.add, 0, values, axes, self._first, sums, partial)
-        xp.multiply(sums, data, out=sums)
-        xp.multiply(sums, 2 * self._factor(axes) * self.beta, out=sums)
-        xp.subtract(ddata, sums, out=ddata)
+        axes, order = self._axes(data.shape), order_of(data)
+        first = self._first_of(order)
+        doutput, data, scale, ddata = (order.view(array) for array in (doutput, data, scale, ddata))
+        for block in self._blocks(order, data.shape):
+            part, gradient = data[block], ddata[block]
+            work, total = (windows.carve(space, part.shape) for space in (values, sums))
+            xp.copyto(total, scale[block])
+            xp.power(total, -self.beta, out=work)
+            xp.multiply(doutput[block], work, out=gradient)
+            # What reaches an element through the scales it is part of; the window is its own adjoint.
+            xp.multiply(gradient, part, out=work)
+            xp.divide(work, total, out=work)
+            windows.reduce(xp, xp.add, 0, work, axes, first, total, partial)
+            xp.multiply(total, part, out=total)
+            xp.multiply(total, 2 * self._factor(axes) * self.beta, out=total)
+            xp.subtract(gradient, total, out=gradient)

@@ -158,6 +158,7 @@ class Softmax(Distribution):
 
     def backward(self, xp: Any, doutput: Any, output: Any, ddata: Any, column: Any, double: Any) -> None:
         target = ddata if double is None else ordered(double, output)
+        column = ordered(column, output)
         xp.multiply(doutput, output, out=target)
         target.sum(axis=self.axis, keepdims=True, out=column)
         xp.subtract(doutput, column, out=target)
@@ -200,7 +201,7 @@ class LogSoftmax(Distribution):
         return spaces
 
     def _normalise(self, xp: Any, data: Any, column: Any, output: Any, exponentials: Any) -> None:
-        exponentials = ordered(exponentials, data)
+        exponentials, column = ordered(exponentials, data), ordered(column, data)
         data.max(axis=self.axis, keepdims=True, out=column)
         xp.subtract(data, column, out=output)
         xp.exp(output, out=exponentials)
@@ -221,6 +222,7 @@ class LogSoftmax(Distribution):
         beyond: Any,
     ) -> None:
         target = ddata if double is None else ordered(double, output)
+        column = ordered(column, output)
         if length is None:
             doutput.sum(axis=self.axis, keepdims=True, out=column)
         else:
@@ -275,6 +277,7 @@ class SoftmaxActivation(Op):
         softmax(xp, data, (self._axis(False),), column, output)
 
     def backward(self, xp: Any, doutput: Any, output: Any, ddata: Any, column: Any) -> None:
+        column = ordered(column, output)
         xp.multiply(doutput, output, out=ddata)
         ddata.sum(axis=self._axis(True), keepdims=True, out=column)
         xp.subtract(doutput, column, out=ddata)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from netdef.ops import lrn
 from netdef.ops.lrn import LRN
 from netdef.ops.shapes import ShapeError, Shapes
 
@@ -66,6 +67,23 @@ def test_element_by_element(attributes, shape, layout, kernels):
     np.testing.assert_allclose(run.forward()["output"], normalised(run.arrays["data"], op), rtol=1e-12)
     expected = derivative(run.arrays["data"], op, heads["doutput"])
     np.testing.assert_allclose(run.backward(heads)["ddata"], expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("block", [1, 20, 64])
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
+def test_blocks_of_any_size(region, layout, block, kernels, monkeypatch):
+    """Of one element's neighbours up to all; the last one may be smaller."""
+    op, shape = LRN(nsize=3, alpha=0.7, norm_region=region), (3, 4, 5, 2)
+    whole = kernels(op, {"data": shape}, layout=layout)
+    expected = {**whole.forward(), **whole.backward()}
+    monkeypatch.setattr(lrn, "BLOCK", block)
+    run = kernels(op, {"data": shape}, layout=layout)
+    made = {**run.forward(), **run.backward()}
+
+    for name, value in expected.items():
+        np.testing.assert_allclose(made[name], value, rtol=1e-12, err_msg=name)
+    np.testing.assert_allclose(run.forward(without=("scale",))["output"], expected["output"], rtol=1e-12)
 
 
 def test_one_number_by_hand(kernels):
