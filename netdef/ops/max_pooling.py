@@ -117,15 +117,9 @@ def forward(
     data, output and winner are in the order of `phases`.
     """
     mask = mask.reshape(-1)
-    block = _Block(xp, phases, winner is not None, space, numbers, mask)
+    block = Block(xp, phases, xp.maximum, -math.inf, space, None if winner is None else numbers, mask)
     for slab in phases.slabs():
-        part = data[slab]
-        for number, source, target, full in phases.places:
-            if not full:
-                block.maps[number] = -math.inf
-            xp.copyto(block.maps[number][target], part[source])
-        for function, one, other, out in block.calls:
-            function(one, other, out=out)
+        block.reduce(data[slab])
         values, found = output[slab], None if winner is None else winner[slab]
         xp.copyto(values, block.values)
         if found is not None:
@@ -164,25 +158,46 @@ class _Maxima(NamedTuple):
         return _Maxima(self.values[start : start + length], numbers)
 
 
-class _Block:
-    """The calls that reduce a block of sorted maps to maxima and, where `numbered`, their numbers."""
+class Block:
+    """What joins the elements of windows for a block of maps at a time: the calls, worked out once.
 
-    def __init__(self, xp: Any, phases: Phases, numbered: bool, space: Any, numbers: Any, mask: Any) -> None:
-        self.xp, self.phases = xp, phases
+    `empty` is the neutral element of `join`; `numbers` and `mask` are there for winners' numbers.
+    """
+
+    def __init__(
+        self,
+        xp: Any,
+        phases: Phases,
+        join: Any,
+        empty: float,
+        space: Any,
+        numbers: Any = None,
+        mask: Any = None,
+    ) -> None:
+        self.xp, self.phases, self.join, self.empty = xp, phases, join, empty
         self.calls: list[tuple[Any, Any, Any, Any]] = []
         shape = (phases.count, *phases.shape)
         size = math.prod(shape)
         floats = windows.carve(space, (phases.phases + phases.stages, size))
         counts: Any = [None] * (phases.stages + 1)
-        if numbered:
+        if numbers is not None:
             counts = windows.carve(numbers, (phases.stages + 1, size))
         self.maps = floats[: phases.phases].reshape(phases.phases, *shape)
-        self.mask = mask[:size]
+        self.mask = mask
         self.spare = counts[-1]
         targets = map(_Maxima, floats[phases.phases :], counts)
         best = self._reduce([_Maxima(phase, None) for phase in floats[: phases.phases]], targets)
         self.values = phases.outputs(best.values, shape)
         self.numbers = 1 if best.numbers is None else phases.outputs(best.numbers, shape)
+
+    def reduce(self, data: Any) -> None:
+        """Sort maps and join the elements of their windows: `values`, and `numbers` of the winners."""
+        for number, source, target, full in self.phases.places:
+            if not full:
+                self.maps[number] = self.empty
+            self.xp.copyto(self.maps[number][target], data[source])
+        for function, one, other, out in self.calls:
+            function(one, other, out=out)
 
     def _reduce(self, level: list[_Maxima], targets: Iterator[_Maxima]) -> _Maxima:
         """The maxima of all windows, axis by axis, the last first."""
@@ -207,12 +222,12 @@ class _Block:
     def _join(self, taps: list[_Maxima], inner: int, target: _Maxima) -> _Maxima:
         """The maxima of taps along one axis, the last first; each is itself one of `inner` taps."""
         best, out = taps[0], target.part(0, taps[0].values.size)
-        marks = self.mask[: out.values.size]
         for place, seen in enumerate(taps[1:], start=1):
             if out.numbers is not None:
+                marks = self.mask[: out.values.size]
                 self.calls.append((self.xp.greater_equal, seen.values, best.values, marks))
                 self._count(seen.numbers, best.numbers, place * inner, marks, out.numbers)
-            self.calls.append((self.xp.maximum, seen.values, best.values, out.values))
+            self.calls.append((self.join, seen.values, best.values, out.values))
             best = out
         return target
 

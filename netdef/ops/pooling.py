@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops import layouts, max_gradient, max_pooling, windows
+from netdef.ops import layouts, max_gradient, max_pooling, sum_pooling, windows
+from netdef.ops.arrays import ordered
 from netdef.ops.base import Op, Workspace
 from netdef.ops.fields import Bool, Dims, Enum, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
@@ -120,7 +121,7 @@ class Pooling(Windowed):
     batch_last = True
     scratch = (
         *("partial", "padded", "mask", "taken", "share", "lengths", "power", "phases", "numbers"),
-        *("places", "offsets"),
+        *("places", "offsets", "ones"),
     )
     onnx = (
         As("GlobalMaxPool", pool_type=Fixed("max"), p_value=_NOT_LP, **_GLOBAL),
@@ -226,10 +227,9 @@ class Pooling(Windowed):
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data, output = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "output"))
         axes = self._axes(data)
-        partial = Workspace((sum(math.prod(shape) for shape in windows.between(axes, data, 2)),))
         if self.pool_type == "max":
             return max_gradient.workspaces(data, axes) if backward else self._for_maxima(data, output, axes)
-        needed = {"partial": partial}
+        needed = sum_pooling.workspaces(data, axes)
         if self.pool_type == "avg":
             needed["lengths"] = Workspace(output[2:])
         if self._powers and not backward:
@@ -272,6 +272,7 @@ class Pooling(Windowed):
         power: Any,
         phases: Any,
         numbers: Any,
+        ones: Any,
     ) -> None:
         arrays = (data, output, winner, slope, factor)
         data, output, winner, slope, factor = (self._seen(xp, array) for array in arrays)
@@ -289,9 +290,10 @@ class Pooling(Windowed):
                 self._find(xp, data, output, winner, padded, mask, taken, axes)
             return
         if self._powers:
+            power = ordered(power, data)
             self._raise(xp, data, slope, power)
             data = power
-        windows.reduce(xp, xp.add, 0, data, axes, 2, output, partial)
+        sum_pooling.forward(xp, axes, data, output, phases, partial, ones)
         if self.pool_type == "avg":
             windows.fill_with_lengths(axes, self.count_include_pad, lengths)
             xp.divide(output, lengths, out=output)
@@ -357,6 +359,7 @@ class Pooling(Windowed):
         lengths: Any,
         places: Any,
         offsets: Any,
+        phases: Any,
     ) -> None:
         if ddata is None:
             return
@@ -366,10 +369,10 @@ class Pooling(Windowed):
         if self.pool_type != "max":
             if self.pool_type == "avg":
                 windows.fill_with_lengths(axes, self.count_include_pad, lengths)
-                doutput = xp.divide(doutput, lengths, out=share)
+                doutput = xp.divide(doutput, lengths, out=ordered(share, doutput))
             elif self._powers:
-                doutput = xp.multiply(doutput, factor, out=share)
-            windows.distribute(xp, doutput, axes, 2, ddata, partial)
+                doutput = xp.multiply(doutput, factor, out=ordered(share, doutput))
+            sum_pooling.backward(xp, axes, doutput, ddata, phases, partial)
             if self._powers:
                 xp.multiply(ddata, slope, out=ddata)
             return

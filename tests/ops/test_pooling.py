@@ -461,6 +461,33 @@ def test_each_array_in_its_own_order(layouts, kernels):
         np.testing.assert_allclose(run.arrays[name], value, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.parametrize("blocks", [1, 300, 10**6])
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("kind", ["avg", "sum"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_sums_in_blocks(case, kind, layout, blocks, kernels, monkeypatch):
+    """Blocks of one entry up to all, the last of which may overlap the one before."""
+    monkeypatch.setattr(max_pooling, "BLOCK", blocks)
+    kernel, stride, pad, (_, _, *sizes) = case
+    op = Pooling(kernel=kernel, stride=stride, pad=pad, pool_type=kind, pooling_convention="clip")
+
+    check(kernels(op, {"data": (3, 5, *sizes)}, layout=layout), kernel, stride, pad)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+def test_a_whole_map_is_summed_by_itself(layout, dtype, kernels):
+    """No other map's NaN or infinity comes in, with the output in another order as well."""
+    run = kernels(Pooling(global_pool=True, pool_type="sum"), {"data": (3, 2, 4, 5)}, dtype, layout=layout)
+    values = np.random.default_rng(8).integers(-9, 9, (3, 2, 4, 5)).astype(dtype)
+    values[1, 0, 2, 2], values[2, 1, 0, 0] = np.nan, np.inf
+    run.set("data", values)
+    expected = values.sum(axis=(2, 3), keepdims=True)
+    np.testing.assert_array_equal(run.forward()["output"], expected)
+    run.layout = "C"
+    np.testing.assert_array_equal(run.forward()["output"], expected)
+
+
 def test_the_order_of_maps():
     """What lies in one piece of memory shows in which order."""
     maps = np.empty((2, 3, 4, 5))
