@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from netdef.ops import windows
 from netdef.ops.base import Workspace
@@ -16,20 +16,22 @@ from netdef.ops.gather import take
 from netdef.ops.map_order import Order, order_of, orders
 from netdef.ops.shapes import Full
 
-#: windows in a block
+#: windows in a chunk
 BLOCK = 16 * 1024
 
 
-def workspaces(data: Full, axes: Sequence[windows.Axis]) -> dict[str, Workspace]:
-    """Places of windows and elements, their gradients, and gradients of maps that are not one piece."""
+def workspaces(data: Full, axes: Sequence[windows.Axis], numbers: str) -> dict[str, Workspace]:
+    """Places of windows and elements, copies of what windows have, gradients of maps not in one piece."""
     blocks = [_Blocks(order, data, axes) for order in orders(len(data))]
     most = max(math.prod(block.outputs) * block.count for block in blocks)
+    chunk = min(most, BLOCK)
     plain = blocks[-1]
     return {
-        "places": Workspace((3 * most,), "int64"),
+        "places": Workspace((most + 2 * chunk,), "int64"),
         "offsets": Workspace((1 + math.prod(axis.kernel for axis in axes),), "int64"),
         "share": Workspace((most,)),
-        "mask": Workspace((most,), "bool"),
+        "numbers": Workspace((most,), numbers),
+        "mask": Workspace((chunk,), "bool"),
         "padded": Workspace((math.prod(plain.maps) * plain.count,)),
     }
 
@@ -48,8 +50,7 @@ class _Blocks:
         #: how far neighbouring elements and windows lie apart along each axis, and the first window
         self.steps = [math.prod(self.maps[axis:]) for axis in range(len(data))]
         self.strides = [step * stride for step, stride in zip(self.steps, strides)]
-        spatial = self.steps[order.first : order.first + len(axes)]
-        self.spatial = spatial
+        self.spatial = spatial = self.steps[order.first : order.first + len(axes)]
         self.start = -sum(axis.pad * step for axis, step in zip(axes, spatial))
 
     def slabs(self) -> Iterator[slice]:
@@ -73,6 +74,25 @@ def _grid(xp: Any, counts: Sequence[int], strides: Sequence[int], start: int, ou
         size *= count
 
 
+def _flat(xp: Any, array: Any, space: Any) -> Any:
+    """An array as a vector: itself where it is in one piece, else a copy."""
+    if array.flags.c_contiguous:
+        return array.reshape(-1)
+    copy = windows.carve(space, array.shape)
+    xp.copyto(copy, array)
+    return copy.reshape(-1)
+
+
+class _Scratch(NamedTuple):
+    """Workspaces for windows one by one."""
+
+    offsets: Any
+    index: Any
+    elements: Any
+    mask: Any
+    share: Any
+
+
 def backward(
     xp: Any,
     axes: Sequence[windows.Axis],
@@ -82,6 +102,7 @@ def backward(
     places: Any,
     offsets: Any,
     share: Any,
+    numbers: Any,
     mask: Any,
     padded: Any,
 ) -> None:
@@ -91,34 +112,38 @@ def backward(
     order = order_of(ddata)
     blocks = _Blocks(order, ddata.shape, axes)
     doutput, winner, ddata = order.view(doutput), order.view(winner), order.view(ddata)
-    # from the last tap, with the number 1, to the first; the number 0 has its place, and no gradient
+    # from the last tap, with the number 1, to the first; the number 0 has a place, and no gradient
     offsets[0] = 0
     _grid(xp, [axis.kernel for axis in axes], blocks.spatial, 0, offsets[:0:-1])
-    size = math.prod(blocks.outputs) * blocks.count
-    windows_at, elements, index = windows.carve(places, (3, size))
+    windows_at = places[: math.prod(blocks.outputs) * blocks.count]
     _grid(xp, (blocks.count, *blocks.outputs), blocks.strides, blocks.start, windows_at)
+    index, elements = windows.carve(places, (2, mask.size), places.size - 2 * mask.size)
+    scratch = _Scratch(offsets, index, elements, mask, share)
     whole = ddata.flags.c_contiguous
     for slab in blocks.slabs():
         part = ddata[slab]
-        target = part.reshape(-1) if whole else windows.carve(padded, (part.size,))
+        target = part.reshape(-1) if whole else padded[: part.size]
         target[...] = 0
-        heads = doutput[slab]
-        used = heads.size
-        shape = heads.shape
-        found = windows.carve(index, shape)
-        xp.copyto(found, winner[slab])
-        take(xp, offsets, index[:used], 0, elements[:used])
-        xp.add(elements[:used], windows_at[:used], out=elements[:used])
-        wins = index[:used].min() > 0
-        if not (wins and heads.flags.c_contiguous):
-            copied = windows.carve(share, shape)
-            xp.copyto(copied, heads)
-            heads = copied
-        heads = heads.reshape(-1)
-        if not wins:
-            xp.equal(index[:used], 0, out=mask[:used])
-            xp.copyto(heads, 0, where=mask[:used])
-            xp.copyto(elements[:used], 0, where=mask[:used])
-        xp.add.at(target, elements[:used], heads)
+        heads, codes = _flat(xp, doutput[slab], share), _flat(xp, winner[slab], numbers)
+        for start in range(0, heads.size, mask.size):
+            chunk = slice(start, start + mask.size)
+            _add(xp, heads[chunk], codes[chunk], windows_at[chunk], target, scratch)
         if not whole:
             xp.copyto(part, target.reshape(part.shape))
+
+
+def _add(xp: Any, heads: Any, codes: Any, windows_at: Any, target: Any, scratch: _Scratch) -> None:
+    """Add the gradients of some windows in a row to those of their winners."""
+    count = heads.size
+    index, elements = scratch.index[:count], scratch.elements[:count]
+    xp.copyto(index, codes)
+    take(xp, scratch.offsets, index, 0, elements)
+    xp.add(elements, windows_at[:count], out=elements)
+    if index.min() == 0:
+        lost, kept = scratch.mask[:count], scratch.share[:count]
+        xp.equal(index, 0, out=lost)
+        xp.copyto(kept, heads)
+        xp.copyto(kept, 0, where=lost)
+        xp.copyto(elements, 0, where=lost)
+        heads = kept
+    xp.add.at(target, elements, heads)

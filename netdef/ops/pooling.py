@@ -228,7 +228,9 @@ class Pooling(Windowed):
         data, output = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "output"))
         axes = self._axes(data)
         if self.pool_type == "max":
-            return max_gradient.workspaces(data, axes) if backward else self._for_maxima(data, output, axes)
+            if backward:
+                return max_gradient.workspaces(data, axes, self._tap_numbers)
+            return self._for_maxima(data, output, axes)
         needed = sum_pooling.workspaces(data, axes)
         if self.pool_type == "avg":
             needed["lengths"] = Workspace(output[2:])
@@ -333,10 +335,7 @@ class Pooling(Windowed):
             padded[...] = -math.inf  # padding is no winner, however low the numbers are
             xp.copyto(windows.interior(padded, axes, 2), data)
             data = padded
-        mask, taken = (
-            windows.carve(mask.reshape(-1), output.shape),
-            windows.carve(taken.reshape(-1), output.shape),
-        )
+        mask, taken = (windows.carve(space.reshape(-1), output.shape) for space in (mask, taken))
         winner[...] = 0
         taken[...] = False
         for tap in windows.each_tap(windows.taps(xp, data, axes, 2), axes, 2):
@@ -360,6 +359,7 @@ class Pooling(Windowed):
         places: Any,
         offsets: Any,
         phases: Any,
+        numbers: Any,
     ) -> None:
         if ddata is None:
             return
@@ -376,5 +376,5 @@ class Pooling(Windowed):
             if self._powers:
                 xp.multiply(ddata, slope, out=ddata)
             return
-        spaces = places, offsets, share, mask, padded
+        spaces = places, offsets, share, numbers, mask, padded
         max_gradient.backward(xp, axes, doutput, winner, ddata, *spaces)
