@@ -54,6 +54,8 @@ def pieces_of(
             made += _cut(cut, shapes, {*read, *wanted}, wanted, frozenset(written) - {*wanted}, count)
     if inplace and not _safe(inplace, made, len(cuts)):
         return ()
+    if not backward and any(piece.shares for piece in made):
+        return ()  # what a forward pass writes for all samples is no sum over them
     return tuple(made) if len(made) > 1 else ()
 
 
