@@ -7,6 +7,7 @@ from typing import NamedTuple
 from netdef.ops.base import wide
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes
+from netdef.ops.depthwise import Depthwise
 from netdef.ops.direct import Direct
 from netdef.ops.im2col import Col2Im, Im2Col
 from netdef.ops.overlap import Overlap
@@ -16,7 +17,7 @@ from netdef.ops.winograd import Winograd
 #: all algorithms by name; where two cost the same, the first is taken
 ALGORITHMS: dict[str, Algorithm] = {
     algorithm.name: algorithm
-    for algorithm in (Pointwise(), Im2Col(), Col2Im(), Overlap(), Winograd(), Direct())
+    for algorithm in (Pointwise(), Depthwise(), Im2Col(), Col2Im(), Overlap(), Winograd(), Direct())
 }
 #: the wish that leaves the choice to the costs
 AUTO = "auto"
