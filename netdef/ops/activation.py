@@ -6,7 +6,8 @@ import math
 from typing import Any, ClassVar
 
 from netdef.ops.arrays import sigmoid
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import Cut, Op, Workspace
+from netdef.ops.elementwise import cut_anywhere
 from netdef.ops.fields import Enum, Float
 from netdef.ops.foreign import As, Fixed
 from netdef.ops.shapes import Shapes, Types
@@ -154,6 +155,9 @@ class Activation(Op):
     def types(self, t: Types) -> None:  # type: ignore[override]
         super().types(t)
         t.floating("data")
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        return cut_anywhere(s, "data", "output")
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         return self._functions[self.act_type].workspaces(s, backward)

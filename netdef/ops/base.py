@@ -59,11 +59,13 @@ class Cut(NamedTuple):
 
     `axes` says along which axis a tensor, and its gradient likewise, is cut into equal parts; the other
     tensors are read whole.  What pieces write of these are shares of a sum.  With `writes`, the pieces
-    compute only what is named there, and other cuts the rest.
+    compute only what is named there, and other cuts the rest.  With `units`, every axis consists of so many
+    equal stretches, groups of channels for instance, that belong together and are not cut.
     """
 
     axes: Mapping[str, int]
     writes: tuple[str, ...] = ()
+    units: int = 0
 
 
 class Stage(NamedTuple):
@@ -289,6 +291,13 @@ class Op(Declared):
         A stage that is not cut sees them all with one axis more in front.
         """
         return {}
+
+    def seconds(self, s: Shapes, written: Collection[str]) -> float:
+        """About how long a core needs for what a pass writes; 0: no more is known than FLOPs and bytes.
+
+        Pieces of a pass are compared with the whole by it, so that it counts what each of them repeats.
+        """
+        return 0.0
 
     def instance(self, context: Any, shapes: Shapes, dtypes: Types) -> Op:
         """The operator that one executor runs.

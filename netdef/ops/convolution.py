@@ -74,8 +74,11 @@ class Convolving(Op, abstract=True):
         """An array with its channels second, whatever the layout."""
         return None if array is None else layouts.seen(xp, self.layout, array)
 
-    def _sizes(self, data: Full) -> Sizes:
-        """The sizes of the convolution for data with its channels second."""
+    def _sizes(self, data: Full, weight: Full = ()) -> Sizes:
+        """The sizes of the convolution for data with its channels second.
+
+        Where a piece has but some of the filters, its `weight` says which.
+        """
         raise NotImplementedError
 
     def _weight(self, xp: Any, weight: Any, filters: Any) -> Any:
@@ -107,8 +110,16 @@ class Convolving(Op, abstract=True):
         """What computes a tensor."""
         return (self.choice or PLAIN).algorithm(self.computed[tensor])
 
+    def seconds(self, s: Shapes, written: Collection[str]) -> float:
+        data, weight = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "weight"))
+        sizes = self._sizes(data, weight)
+        return 1e-9 * sum(
+            self._by(name).cost(sizes, which) for name, which in self.computed.items() if name in written
+        )
+
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
+        data, weight = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "weight"))
+        sizes = self._sizes(data, weight)
         tensors = ("ddata", "dweight") if backward else ("output",)
         space = max(self._by(tensor).room(sizes, self.computed[tensor]) for tensor in tensors)
         spaces = {"space": Workspace((space,), WIDE)}
@@ -207,13 +218,32 @@ class Convolution(Convolving):
         below = (*output[:at], None, *tiling.sizes(output[at + 1 :]))
         s.merge("data", layouts.outwards(layout, below), f"output is {show(s['output'])}")
 
-    def _sizes(self, data: Full) -> Sizes:
+    def _sizes(self, data: Full, weight: Full = ()) -> Sizes:
         at = self.axis % len(data)
         axes = self._windows(len(data) - at - 1).on(data[at + 1 :])
-        return Sizes(math.prod(data[:at]), data[at], self.num_filter, self.num_group, axes or (POINT,))
+        filters, groups = (weight[0], data[at] // weight[1]) if weight else (self.num_filter, self.num_group)
+        return Sizes(math.prod(data[:at]), data[at], filters, groups, axes or (POINT,))
 
     def samples(self, s: Shapes) -> tuple[str, ...]:
         return self.batched if s.axis("data", self.axis) else ()
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        """By images; one alone by filters, by whole groups where there are any.
+
+        The gradient of the data needs all filters, that of the weight all images.
+        """
+        data = layouts.inwards(self.layout, s.full("data"))
+        at = self.axis % len(data)
+        images = max(range(at), key=data.__getitem__, default=0)
+        if math.prod(data[:at]) > 1:
+            return (Cut({"data": images, "output": images}),)
+        channels = -1 if layouts.channels_last(self.layout) else at
+        by_filter = {"output": channels, "weight": 0, "bias": 0}
+        if self.num_group > 1:
+            return (Cut({**by_filter, "data": channels}, units=self.num_group),)
+        if not backward:
+            return (Cut(by_filter),)
+        return Cut({}, ("ddata",)), Cut(by_filter, ("dweight", "dbias"))
 
     def macs(self, s: Shapes) -> int:
         return math.prod(s.full("output")) * math.prod(s.full("weight")[1:])
@@ -229,7 +259,7 @@ class Convolution(Convolving):
         self, xp: Any, data: Any, weight: Any, bias: Any, output: Any, space: Any, filters: Any
     ) -> None:
         data, output = self._seen(xp, data), self._seen(xp, output)
-        sizes = self._sizes(data.shape)
+        sizes = self._sizes(data.shape, self._seen(xp, weight).shape)
         results = self._batched(sizes, output)
         weight = self._weight(xp, weight, filters)
         self._by("output").correlate(xp, sizes, self._batched(sizes, data), weight, bias, results, space)
@@ -248,7 +278,7 @@ class Convolution(Convolving):
         filters: Any,
     ) -> None:
         doutput, data, ddata = (self._seen(xp, array) for array in (doutput, data, ddata))
-        sizes = self._sizes(data.shape)
+        sizes = self._sizes(data.shape, self._seen(xp, weight).shape)
         upper = self._batched(sizes, doutput)
         if dweight is not None:
             lower, filter_gradient = self._batched(sizes, data), with_axis(self._seen(xp, dweight))

@@ -147,7 +147,7 @@ class Deconvolution(Convolving):
         below = (output[0], known[0], *self._before(output[2:]))
         s.merge("data", layouts.outwards(layout, below), f"output is {show(s['output'])}")
 
-    def _sizes(self, data: Full) -> Sizes:
+    def _sizes(self, data: Full, weight: Full = ()) -> Sizes:
         """The sizes of the convolution that this is the gradient of."""
         tiling = self._windows(len(data) - 2)
         axes = tuple(

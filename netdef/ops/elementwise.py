@@ -35,6 +35,12 @@ def only_numbers(t: Types, name: str) -> None:
     refuse_types(t, name, ("bool",), "numbers")
 
 
+def cut_anywhere(s: Shapes, *names: str) -> tuple[Cut, ...]:
+    """How tensors of one shape are cut that are computed element by element: along the batch if it is one."""
+    first = next((axis for axis, size in enumerate(s.full(names[0])) if size > 1), 0)
+    return (Cut(dict.fromkeys(names, first)),)
+
+
 def add_up(xp: Any, full: Any, target: Any) -> None:
     """Sum over the axes along which `target` was broadcast."""
     shaped = target.reshape((1,) * (full.ndim - target.ndim) + target.shape)
@@ -73,6 +79,9 @@ class ElementWiseSum(Variadic):
 
     def samples(self, s: Shapes) -> tuple[str, ...]:
         return (*self.input_names(), "output")
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        return cut_anywhere(s, *self.input_names(), "output")
 
     def _weights(self) -> tuple[float, ...]:
         return self.coeff or (1.0,) * self.num_args

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netdef.ops import windows
-from netdef.ops.base import WIDE, Op, Workspace, wide
+from netdef.ops.base import WIDE, Cut, Op, Workspace, wide
 from netdef.ops.fields import Enum, Float, Int
 from netdef.ops.foreign import As, Fixed, To
 from netdef.ops.map_order import Order, order_of, orders
@@ -82,6 +82,12 @@ class LRN(Op):
         t.same("data", "output")
         if t["data"] is not None:
             t.merge("scale", wide(t["data"]))  # type: ignore[arg-type]
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        """By images; one alone by channels or, where windows lie across these, by rows."""
+        data = s.full("data")
+        other = 2 if self.norm_region == ACROSS_CHANNELS else 1
+        return (Cut(dict.fromkeys(self.batched, other if data[0] == 1 and len(data) > other else 0)),)
 
     def _axes(self, data: Full) -> tuple[windows.Axis, ...]:
         sizes = data[1:2] if self.norm_region == ACROSS_CHANNELS else data[2:]

@@ -7,7 +7,7 @@ from typing import Any
 
 from netdef.ops import layouts, max_gradient, max_pooling, sum_pooling, windows
 from netdef.ops.arrays import ordered
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import Cut, Op, Workspace
 from netdef.ops.fields import Bool, Dims, Enum, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.map_order import order_of, orders
@@ -223,6 +223,11 @@ class Pooling(Windowed):
         """The dtype of tap numbers: bytes where the attributes alone show that a window is small."""
         small = not self.global_pool and len(self.kernel) > 1 and math.prod(self.kernel) < 256
         return "uint8" if small else "int32"
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        """By images; one alone by channels."""
+        channels = -1 if layouts.channels_last(self.layout) else 1
+        return (Cut(dict.fromkeys(self.batched, channels if s.full("data")[0] == 1 else 0)),)
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data, output = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "output"))

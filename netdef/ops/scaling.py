@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netdef.ops.arrays import ordered, others, spread
-from netdef.ops.base import Op, Workspace
+from netdef.ops.base import Cut, Op, Workspace
 from netdef.ops.fields import Bool, Int
 from netdef.ops.shapes import ShapeError, Shapes, show
 
@@ -65,6 +65,12 @@ class Scale(Op):
 
     def samples(self, s: Shapes) -> tuple[str, ...]:
         return self.batched if len(s.full("scale")) and s.axis("data", self.axis) else ()
+
+    def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
+        """Along the first axis of scale."""
+        if not s.full("scale"):
+            return ()
+        return (Cut({"data": self.axis, "output": self.axis, "scale": 0, "bias": 0}),)
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         return {"work": Workspace(s.full("data"))} if backward else {}

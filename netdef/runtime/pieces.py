@@ -18,6 +18,9 @@ from netdef.ops.shapes import Full, Shapes, prod
 SHORTEST, SEVERAL = 150e-6, 2e-3
 #: pieces of one step at most
 MOST = 8
+#: how much longer all pieces together may take than the whole, because each repeats some work: two of them,
+#: which gain a second thread something all the same, and more
+TWICE, REPEATED = 1.5, 1.1
 #: what a core does in a second: arithmetic of products, and bytes of memory that it goes through
 FLOPS, BYTES = 90e9, 20e9
 
@@ -42,8 +45,13 @@ def pieces_of(
     inplace: Sequence[tuple[str, str]],
     seconds: float,
 ) -> tuple[Piece, ...]:
-    """The pieces of a pass that takes so many seconds; none where it is better computed whole."""
+    """The pieces of a pass that takes so many seconds; none where it is better computed whole.
+
+    An operator that knows better says itself how long it takes.
+    """
+    seconds = op.seconds(shapes, written) or seconds
     count = min(MOST, max(int(seconds / SEVERAL), min(2, int(seconds / SHORTEST))))
+    count -= count % 2  # an even number keeps two threads busy to the end
     if count < 2 or (op.draws() and not backward):
         return ()
     made: list[Piece] = []
@@ -51,7 +59,8 @@ def pieces_of(
     for cut in cuts:
         wanted = [name for name in written if not cut.writes or name in cut.writes]
         if wanted:
-            made += _cut(cut, shapes, {*read, *wanted}, wanted, frozenset(written) - {*wanted}, count)
+            unwanted = frozenset(written) - {*wanted}
+            made += _cut(op, cut, shapes, {*read, *wanted}, wanted, unwanted, count)
     if inplace and not _safe(inplace, made, len(cuts)):
         return ()
     if not backward and any(piece.shares for piece in made):
@@ -75,6 +84,7 @@ def elements(shapes: Shapes, name: str) -> int:
 
 
 def _cut(
+    op: Op,
     cut: Cut,
     shapes: Shapes,
     names: Collection[str],
@@ -82,25 +92,40 @@ def _cut(
     unwanted: frozenset[str],
     count: int,
 ) -> list[Piece]:
-    """The pieces of one cut: as many as there are parts, and as shares that are not too large allow."""
+    """The pieces of one cut: as many as there are parts, and as repeated work and shares allow."""
     axes = {
         name: cut.axes[base(name, shapes)] % len(shapes.full(base(name, shapes)))
         for name in sorted(names)
         if base(name, shapes) in cut.axes and shapes.full(base(name, shapes))
     }
     sizes = {name: shapes.full(base(name, shapes))[axis] for name, axis in axes.items()}
-    extent = max(sizes.values(), default=1)
-    axes = {name: axis for name, axis in axes.items() if sizes[name] == extent}  # others are broadcast
+    extent = cut.units or max(sizes.values(), default=1)
+    if not cut.units:
+        axes = {name: axis for name, axis in axes.items() if sizes[name] == extent}  # others are broadcast
     shares = tuple(name for name in wanted if name not in axes)
     parts = min(count, extent)
     if shares:
         whole = sum(elements(shapes, name) for name in axes)
         parts = min(parts, 1 + whole // (sum(elements(shapes, name) for name in shares) or 1))
-    ends = [extent * number // parts for number in range(parts + 1)]
-    return [
-        Piece({name: (axis, start, stop) for name, axis in axes.items()}, unwanted, shares)
-        for start, stop in pairwise(ends)
-    ]
+
+    def made(parts: int) -> list[Piece]:
+        ends = [extent * number // parts for number in range(parts + 1)]
+        steps = {name: sizes[name] // extent for name in axes}
+        return [
+            Piece(
+                {name: (axis, start * steps[name], stop * steps[name]) for name, axis in axes.items()},
+                unwanted,
+                shares,
+            )
+            for start, stop in pairwise(ends)
+        ]
+
+    once = op.seconds(shapes, wanted)
+    for number, most in ((parts, REPEATED), (2, TWICE)):
+        pieces = made(min(number, parts))
+        if sum(op.seconds(shapes_of(piece, shapes), wanted) for piece in pieces) <= most * once:
+            return pieces
+    return made(1)
 
 
 def _safe(inplace: Sequence[tuple[str, str]], pieces: Sequence[Piece], cuts: int) -> bool:

@@ -180,14 +180,12 @@ class _Planner:
                 self.buffer_of[entry] = self._stored(number, entry)
         for entry in work.writes.values():
             self._extend(entry, max(self.last_use.get(entry, number), self.done[work.node]))
-        pieces: tuple[Piece, ...] = ()
-        if run:
-            pieces = self.sharding.pieces(number, tuple(work.writes))
-        elif not work.stage:
-            names = tuple(work.reads), tuple(work.writes), inplace
-            pieces = pieces_of(work.op, work.backward, work.shapes, *names, work.seconds)
+        pieces = self.sharding.pieces(number, tuple(work.writes)) if run else ()
         seen = [shapes_of(piece, work.shapes) for piece in pieces] if run else [work.shapes]
         op = work.op.tuned(seen[-1], dtype, self.conv_algo)
+        if not run and not work.stage:
+            names = tuple(work.reads), tuple(work.writes), inplace
+            pieces = pieces_of(op, work.backward, work.shapes, *names, work.seconds)
         draft = _Draft(op, work, run, tuple(inplace), {}, ())
         spaces: Sequence[Mapping[str, Scratch]]
         if not pieces:

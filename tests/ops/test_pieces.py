@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import netdef as mx
-from netdef.ops import every_operator
+from netdef.ops import every_operator, find
 from netdef.runtime import pieces
 from netdef.runtime.executor import Executor
 from netdef.runtime.threads import set_threads
@@ -14,6 +14,7 @@ from netdef.runtime.threads import set_threads
 def cut(monkeypatch):
     """Every step that can be cut is cut, however small it is."""
     monkeypatch.setattr(pieces, "SEVERAL", 1e-15)
+    monkeypatch.setattr(pieces, "REPEATED", np.inf)
     yield
     set_threads(1)
 
@@ -46,6 +47,43 @@ def computed(run):
     executor.backward(heads)
     plan = executor.plan(True)
     return [*outputs, *gradients.values(), *states.values()], sum(len(step.pieces) for step in plan.steps)
+
+
+#: operators that cut a single image: attributes, and shapes for it
+SINGLE = [
+    ("Convolution", {"kernel": (3, 3), "num_filter": 5, "pad": 1}, {"data": (1, 3, 5, 6)}),
+    ("Convolution", {"kernel": (1, 1), "num_filter": 5, "no_bias": True}, {"data": (1, 3, 5, 6)}),
+    ("Convolution", {"kernel": 3, "num_filter": 8, "num_group": 4, "stride": 2}, {"data": (1, 4, 5, 6)}),
+    ("Convolution", {"kernel": 3, "num_filter": 6, "num_group": 2}, {"data": (1, 4, 5, 6)}),
+    ("Convolution", {"kernel": 2, "num_filter": 6, "layout": "NHWC"}, {"data": (1, 4, 5, 3)}),
+    ("Convolution", {"kernel": 2, "num_filter": 6, "num_group": 3, "layout": "NHWC"}, {"data": (1, 4, 5, 3)}),
+    ("Convolution", {"kernel": (2,), "num_filter": 2, "axis": 2}, {"data": (1, 4, 3, 4)}),
+    ("Convolution", {"kernel": (2,), "num_filter": 6, "axis": 2}, {"data": (1, 1, 3, 4)}),
+    ("Convolution", {"kernel": (2, 2), "num_filter": 4, "axis": 0}, {"data": (3, 4, 4)}),
+    ("Pooling", {"kernel": (3, 3), "stride": 2}, {"data": (1, 5, 7, 7)}),
+    ("Pooling", {"kernel": 2, "layout": "NHWC", "pool_type": "avg"}, {"data": (1, 5, 7, 6)}),
+    ("Pooling", {"kernel": 2, "pool_type": "lp", "p_value": 2}, {"data": (1, 5, 7)}),
+    ("LRN", {"nsize": 3, "alpha": 0.5}, {"data": (1, 5, 4, 3)}),
+    ("LRN", {"nsize": 3, "alpha": 0.5, "norm_region": "WITHIN_CHANNEL"}, {"data": (1, 5, 4, 3)}),
+    ("Activation", {"act_type": "relu"}, {"data": (1, 5, 4, 3)}),
+    ("add_n", {"num_args": 2, "coeff": (1, -2)}, {"arg0": (1, 5, 4), "arg1": (1, 5, 4)}),
+    ("Scale", {"bias_term": True}, {"data": (1, 5, 4)}),
+    ("FullyConnected", {"num_hidden": 6}, {"data": (1, 5, 4)}),
+]
+
+
+@pytest.mark.parametrize(("name", "attributes", "shapes"), SINGLE, ids=str)
+def test_one_image_is_cut(name, attributes, shapes, kernels, cut, monkeypatch):
+    """A pass over one image is several pieces all the same, which compute the whole."""
+    run = kernels(find(name)(**attributes), shapes, "float64")
+    found, count = computed(run)
+    with monkeypatch.context() as whole:
+        whole.setattr(pieces, "MOST", 1)
+        expected, _ = computed(run)
+
+    assert count >= 4, "two at least, forward and backward"
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("operator", "attributes", "shapes"), examples())
