@@ -25,7 +25,9 @@ def overrides(function: F) -> F:
 
 def conv_algo(function: F) -> F:
     """`--conv-algo`, the algorithm of the convolutions that it can serve."""
-    algorithms = click.Choice(["auto", "pointwise", "im2col", "col2im", "overlap", "winograd", "direct"])
+    algorithms = click.Choice(
+        ["auto", "pointwise", "depthwise", "im2col", "col2im", "overlap", "winograd", "direct"]
+    )
     told = "Algorithm for the convolutions that it can serve; the others have auto, what costs least."
     return click.option("--conv-algo", type=algorithms, default="auto", show_default=True, help=told)(
         function

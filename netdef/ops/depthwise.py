@@ -9,6 +9,7 @@ is nobody's, and is left behind when the output is copied.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +88,9 @@ class _Pieces:
         self.phases = math.prod(axis.stride for axis in self.axes)
         one = self._elements(1)
         self.images = max(1, min(sizes.batch, MANY, max(FEW, 4 * BLOCK // one)))
-        self.groups = max(1, min(sizes.groups, BLOCK // self._elements(self.images)))
+        most = max(1, min(sizes.groups, BLOCK // self._elements(self.images)))
+        #: of one size if one fills half of the cache at least: all blocks share their views then
+        self.groups = next((each for each in range(most, most // 2, -1) if sizes.groups % each == 0), most)
 
     def _elements(self, images: int) -> int:
         """Floats in the arrays for some images of one group, in the pass that takes most."""
@@ -166,6 +169,12 @@ class _Pieces:
         return tuple(slice(seen.first, None, seen.step) for seen in taps)
 
 
+@functools.lru_cache(maxsize=1024)
+def _pieces(sizes: Sizes) -> _Pieces:
+    """The same for every call: for one image they would take as long as the arithmetic."""
+    return _Pieces(sizes)
+
+
 def _length(windows_of: Full, shape: Full) -> int:
     """Elements from the first window to the last in an array (S..., N), with what lies between them."""
     *sizes, images = shape
@@ -207,7 +216,7 @@ class Depthwise(Algorithm):
         return sizes.groups > 1 and sizes.groups in (sizes.channels, sizes.filters)
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
-        pieces = _Pieces(sizes)
+        pieces = _pieces(sizes)
         shapes = pieces.shapes(which, pieces.groups, pieces.images)
         if which == WEIGHT:
             return *shapes, sizes.weight, sizes.weight
@@ -220,7 +229,7 @@ class Depthwise(Algorithm):
         return *shapes, (sizes.groups, pieces.filters, pieces.of_group * sizes.taps + 1)
 
     def cost(self, sizes: Sizes, which: str) -> float:
-        pieces = _Pieces(sizes)
+        pieces = _pieces(sizes)
         blocks = -(-sizes.batch // pieces.images) * -(-sizes.groups // pieces.groups)
         places = sizes.batch * math.prod(pieces.wide if which == DATA else pieces.phase)
         turn = conv_cost.turn(sizes.batch)
@@ -237,7 +246,7 @@ class Depthwise(Algorithm):
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
-        pieces = _Pieces(sizes)
+        pieces = _pieces(sizes)
         *spaces, matrix, _ = carved(space, self.spaces(sizes, FORWARD))
         xp.copyto(matrix[:, :, :-1], weight.reshape(matrix.shape[0], matrix.shape[1], -1))
         matrix[:, :, -1] = 0 if bias is None else sizes.by_group(bias)
@@ -266,7 +275,7 @@ class Depthwise(Algorithm):
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """Each phase is the correlation of the output's gradient with the taps that see it, turned round."""
-        pieces = _Pieces(sizes)
+        pieces = _pieces(sizes)
         *spaces, turned, _ = carved(space, self.spaces(sizes, DATA))
         matrices = []
         for _, taps in pieces.by_phase():
@@ -304,7 +313,7 @@ class Depthwise(Algorithm):
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
     ) -> None:
         """Products of runs with the output's gradient, which is zero where there is no window."""
-        pieces = _Pieces(sizes)
+        pieces = _pieces(sizes)
         *spaces, share, total, _ = carved(space, self.spaces(sizes, WEIGHT))
         share, total = sizes.by_group(share), sizes.by_group(total)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from netdef.ops import layouts, max_gradient, max_pooling, sum_pooling, windows
@@ -37,6 +38,8 @@ _GLOBAL: _Rules = {
     **_ALWAYS,
 }
 _NOT_LP = Lost("only lp has a power")
+#: about how many seconds each element of each window takes
+_ELEMENT = 0.4e-9
 #: ONNX takes absolute values first, which only an even power does not notice
 _POWER = To("p", {2: 2}, absent=2)
 
@@ -228,6 +231,9 @@ class Pooling(Windowed):
         """By images; one alone by channels."""
         channels = -1 if layouts.channels_last(self.layout) else 1
         return (Cut(dict.fromkeys(self.batched, channels if s.full("data")[0] == 1 else 0)),)
+
+    def seconds(self, s: Shapes, written: Collection[str]) -> float:
+        return self.flops(s) * _ELEMENT
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         data, output = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "output"))
