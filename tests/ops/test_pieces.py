@@ -53,6 +53,11 @@ def computed(run):
 SINGLE = [
     ("Convolution", {"kernel": (3, 3), "num_filter": 5, "pad": 1}, {"data": (1, 3, 5, 6)}),
     ("Convolution", {"kernel": (1, 1), "num_filter": 5, "no_bias": True}, {"data": (1, 3, 5, 6)}),
+    ("Convolution", {"kernel": (1, 1), "num_filter": 5, "stride": 2}, {"data": (1, 3, 8, 9)}),
+    ("Convolution", {"kernel": (1, 1), "num_filter": 5, "stride": 2}, {"data": (1, 3, 7, 9)}),
+    ("Convolution", {"kernel": (1, 1), "num_filter": 5, "layout": "NHWC"}, {"data": (1, 6, 5, 3)}),
+    ("Convolution", {"kernel": (1,), "num_filter": 50}, {"data": (1, 3, 8)}),
+    ("Convolution", {"kernel": (1, 1), "num_filter": 4, "num_group": 2}, {"data": (1, 4, 8, 9)}),
     ("Convolution", {"kernel": 3, "num_filter": 8, "num_group": 4, "stride": 2}, {"data": (1, 4, 5, 6)}),
     ("Convolution", {"kernel": 3, "num_filter": 6, "num_group": 2}, {"data": (1, 4, 5, 6)}),
     ("Convolution", {"kernel": 2, "num_filter": 6, "layout": "NHWC"}, {"data": (1, 4, 5, 3)}),
