@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from netdef.ops import layouts, windows
 from netdef.ops.arrays import write_back
-from netdef.ops.base import WIDE, Op, Workspace
+from netdef.ops.base import WIDE, Cut, Op, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_choice import PLAIN, Choice, choose
 from netdef.ops.conv_sizes import Sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from netdef.ops.arrays import ordered
-from netdef.ops.base import Op, Variadic, Workspace
+from netdef.ops.base import Cut, Op, Variadic, Workspace
 from netdef.ops.fields import DType, Float, Floats
 from netdef.ops.foreign import As, Fixed, Lost
 from netdef.ops.shapes import ShapeError, Shapes, Types
