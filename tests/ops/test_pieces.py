@@ -5,14 +5,16 @@ import pytest
 
 import netdef as mx
 from netdef.ops import every_operator, find
-from netdef.runtime import pieces
+from netdef.runtime import pieces, planner
 from netdef.runtime.executor import Executor
+from netdef.runtime.shards import Sharding
 from netdef.runtime.threads import set_threads
 
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Every step that can be cut is cut, however small it is."""
+    """Every step that can be cut is cut, however small it is; batches are not divided into shards."""
+    monkeypatch.setattr(planner, "shard", lambda *_: Sharding())
     monkeypatch.setattr(pieces, "SEVERAL", 1e-15)
     monkeypatch.setattr(pieces, "REPEATED", np.inf)
     yield
