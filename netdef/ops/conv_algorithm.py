@@ -57,6 +57,15 @@ class Algorithm:
         raise NotImplementedError
 
 
+def finish(xp: Any, sizes: Sizes, block: Any, bias: Any) -> None:
+    """What is left to do with a part of the output while it is in the cache: to add the bias.
+
+    block (groups, filters of a group, columns); what else is done to single elements of the output belongs here.
+    """
+    if bias is not None:
+        xp.add(block, bias.reshape(sizes.groups, -1, 1), out=block)
+
+
 class Turning(Algorithm):
     """An algorithm for the output that gives the gradient of the data as well.
 

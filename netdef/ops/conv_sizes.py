@@ -88,6 +88,10 @@ class Sizes(NamedTuple):
         """An array (filters, ...) or (channels, ...) as (groups, filters of a group, ...)."""
         return array.reshape(self.groups, -1, *array.shape[1:])
 
+    def matrices(self, array: Any) -> Any:
+        """An array (filters, O..., N) or columns (channels, k..., O..., N) as one matrix for each group."""
+        return array.reshape(self.groups, -1, math.prod(array.shape[-len(self.axes) - 1 :]))
+
     def by_channel(self, bias: Any, trailing: int) -> Any:
         """A bias that broadcasts against (..., channels, S...) with `trailing` further axes."""
         return bias.reshape(-1, *(1,) * (len(self.axes) + trailing))

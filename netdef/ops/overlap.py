@@ -1,111 +1,90 @@
-"""Convolution as products of matrices that overlap in memory.
+"""Convolution as many small products of matrices that overlap in memory.
 
-im2col copies every element once for each element of the kernel.  With the first spatial axis outermost, the
-kernel's rows are neighbours in memory already: the matrix of one row of the output is a view that overlaps
-that of the next (MEC, Cho and Brand 2017, with the batch last).
+im2col copies every element once for each element of the kernel.  Where the rows of an image lie behind each
+other, the kernel's rows are neighbours already: the matrix of one row of the output is a view that overlaps
+that of the next (MEC, Cho and Brand 2017, with the batch last).  A row is cut into chunks of a few dozen
+windows and images, each with its rows in one piece: products of such small matrices are made without packing
+them, which with few filters takes as long as the multiplication.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
-from netdef.ops import conv_cost, windows
-from netdef.ops.conv_algorithm import DATA, FORWARD, Turning
+from netdef.ops import conv_blocks, conv_cost, windows
+from netdef.ops.conv_algorithm import DATA, FORWARD, Turning, finish
+from netdef.ops.conv_blocks import Bands, batch_last, evenly, joined
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
 
-#: floats in the bands and products of a block, so that they stay in the second-level cache
-BLOCK = 192 * 1024
-#: bounds for the images of a slab, and the columns that a product of a row should have
-FEW, MANY, COLUMNS = 8, 16, 192
+#: columns that a product should have at most
+COLUMNS = 96
 
 
 class _Pieces:
-    """How many images and rows are worked on at a time, and the arrays for them."""
+    """How the output is cut: bands of rows, chunks along the last axis, and blocks of chunks."""
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes, self.first = sizes, sizes.axes[0]
-        self.across = math.prod(sizes.counts[1:])
-        self.images = max(1, min(sizes.batch, max(FEW, min(MANY, COLUMNS // self.across))))
-        row = math.prod(self.band(1, self.images)) + math.prod(self.product(1, self.images))
-        blocks = -(-self.first.windows // max(1, max(BLOCK, sizes.filters * sizes.inner) // row))
-        self.rows = -(-self.first.windows // blocks)
+        self.rank = len(sizes.axes)
+        count = sizes.counts[-1]
+        #: windows of a chunk; a row that has several other axes, or none, is not cut
+        self.width = self._width(count) if self.rank == 2 else count if self.rank > 2 else 1
+        self.columns = self.width * math.prod(sizes.counts[1:-1]) * sizes.batch
+        self.chunks = count // self.width if self.rank == 2 else 1
+        row = max(1, sizes.channels * math.prod(sizes.kernel[1:]) * self.columns)
+        most = conv_blocks.BLOCK // row - self.first.kernel + 1
+        self.bands = Bands.fitting(sizes, 1)
+        self.bands = Bands(sizes, evenly(self.first.windows, min(self.bands.rows, most)))
+        self.block = evenly(self.chunks, conv_blocks.BLOCK // (row * self.bands.space[1]))
 
-    def needed(self, rows: int) -> int:
-        """Rows of the input under some rows of the output."""
-        return rows + self.first.kernel - 1
-
-    def image(self, images: int) -> Full:
-        """Rows outermost."""
-        channels, height, *others = self.sizes.padded
-        return (height, channels, *others, images)
-
-    def band(self, rows: int, images: int) -> Full:
-        """The taps along all other axes of the rows that some rows of the output need."""
-        sizes = self.sizes
-        return (
-            sizes.groups,
-            self.needed(rows),
-            sizes.channels // sizes.groups,
-            *sizes.kernel[1:],
-            *sizes.counts[1:],
-            images,
+    def _width(self, count: int) -> int:
+        """The largest divisor of a row that makes a chunk no wider than it should be."""
+        return max(
+            width
+            for width in range(1, count + 1)
+            if count % width == 0 and (width == 1 or width * self.sizes.batch <= COLUMNS)
         )
 
-    def product(self, rows: int, images: int) -> Full:
-        return (rows, self.sizes.filters, *self.sizes.counts[1:], images)
+    def overlapping(self, xp: Any, band: Any) -> Any:
+        """The matrices (chunks, rows, groups, inner, columns) of a band (chunks, groups, rows needed, C, k...)."""
+        chunk, group, row, item = *band.strides[:3], band.itemsize
+        rows = band.shape[2] - self.first.kernel + 1
+        shape = (band.shape[0], rows, self.sizes.groups, self.sizes.inner, self.columns)
+        return xp.lib.stride_tricks.as_strided(band, shape, (chunk, row, group, self.columns * item, item))
+
+    def chunked(self, xp: Any, band: Any, axes: tuple[windows.Axis, ...]) -> Any:
+        """A band (C, S..., N) as (chunks, groups, rows, channels of a group, k..., places of a chunk..., N)."""
+        groups = self.sizes.groups
+        taps = windows.taps(xp, band, axes[1:], 2)
+        apart = taps.reshape(groups, -1, *taps.shape[1:]).swapaxes(1, 2)
+        return self._chunks(xp, apart, apart.ndim - 2)
+
+    def results(self, xp: Any, target: Any) -> Any:
+        """Rows of the output (F, O..., N) as (chunks, rows, groups, filters of a group, places of a chunk..., N)."""
+        apart = target.reshape(self.sizes.groups, -1, *target.shape[1:])
+        return self._chunks(xp, xp.moveaxis(apart, 2, 0), apart.ndim - 2)
+
+    def _chunks(self, xp: Any, array: Any, axis: int) -> Any:
+        """The axis (chunks * width) made two, of which the chunks come first of all."""
+        if self.rank == 1:
+            return array[None]
+        shape = (*array.shape[:axis], self.chunks, self.width, *array.shape[axis + 1 :])
+        return xp.moveaxis(array.reshape(shape), axis, 0)
 
     def spaces(self) -> tuple[Full, ...]:
-        images, rows = self.images, self.rows
-        return self.image(images), self.band(rows, images), self.product(rows, images)
-
-    def slabs(self, image: Any) -> Iterator[tuple[slice, Any]]:
-        for start in range(0, self.sizes.batch, self.images):
-            slab = slice(start, min(start + self.images, self.sizes.batch))
-            yield slab, windows.carve(image.reshape(-1), self.image(slab.stop - start))
-
-    def load(self, xp: Any, data: Any, image: Any) -> None:
-        """Copy data (N, C, S...) to image (S0, C, others..., N)."""
-        windows.load(xp, data, self.sizes.axes, xp.swapaxes(image, 0, 1))
-
-    def blocks(self, xp: Any, image: Any, bands: Any, product: Any) -> Iterator[tuple[slice, Any, Any]]:
-        """The blocks of rows, each with its windows as overlapping matrices and a place for products.
-
-        Matrices are (rows, groups, inner, columns), products (rows, filters, others..., N).
-        """
-        sizes, images, count = self.sizes, image.shape[-1], self.first.windows
-        taps = windows.taps(xp, image, sizes.axes[1:], 2)
-        for start in range(0, count, self.rows):
-            rows = slice(start, min(start + self.rows, count))
-            number = rows.stop - start
-            band = windows.carve(bands.reshape(-1), self.band(number, images))
-            source = taps[start : start + band.shape[1]]
-            apart = source.reshape(source.shape[0], sizes.groups, -1, *source.shape[2:])
-            xp.copyto(band, xp.swapaxes(apart, 0, 1))
-            yield (
-                rows,
-                self._overlapping(xp, band, number),
-                windows.carve(product.reshape(-1), self.product(number, images)),
-            )
-
-    def _overlapping(self, xp: Any, band: Any, rows: int) -> Any:
-        group, row, item = band.strides[0], band.strides[1], band.itemsize
-        columns = self.across * band.shape[-1]
-        shape = (rows, self.sizes.groups, self.sizes.inner, columns)
-        steps = (row, group, columns * item, item)
-        return xp.lib.stride_tricks.as_strided(band, shape, steps)
-
-    def matrices(self, product: Any) -> Any:
-        """Products as (rows, groups, filters of a group, columns)."""
-        return product.reshape(product.shape[0], self.sizes.groups, -1, self.across * product.shape[-1])
+        """A band of the image, the bands of a block of chunks, and its products."""
+        sizes = self.sizes
+        shape = (self.bands.space[1], sizes.channels * math.prod(sizes.kernel[1:]), self.columns)
+        product = (self.block, self.bands.rows, sizes.filters, self.columns)
+        return self.bands.space, (self.block, *shape), product
 
 
 class Overlap(Turning):
-    """One product for each row of the output and group, for windows next to each other without dilation.
+    """One product for each row of the output, chunk and group, for windows that follow each other.
 
-    Best with few channels, where im2col copies more than it multiplies.
+    Best with few filters and channels.
     """
 
     name = "overlap"
@@ -118,25 +97,17 @@ class Overlap(Turning):
     def cost(self, sizes: Sizes, which: str) -> float:
         if which == DATA:
             return super().cost(sizes, which)
-        pieces, first = _Pieces(sizes), sizes.axes[0]
-        windows_of_row = sizes.batch * pieces.across
-        slabs = -(-sizes.batch // pieces.images)
-        blocks = slabs * -(-first.windows // pieces.rows)
-        turn, back = conv_cost.turn(sizes.batch), conv_cost.turn_back(sizes.batch)
-        rows_copied = blocks / slabs * pieces.needed(pieces.rows)
-        columns = sizes.channels * sizes.taps // first.kernel * windows_of_row * rows_copied
-        copies = (
-            sizes.batch * math.prod(sizes.padded) * turn
-            + columns * conv_cost.COPY
-            + sizes.filters * windows_of_row * first.windows * back
+        pieces = _Pieces(sizes)
+        bands = -(-pieces.first.windows // pieces.bands.rows)
+        blocks = bands * -(-pieces.chunks // pieces.block)
+        row = pieces.chunks * sizes.channels * math.prod(sizes.kernel[1:]) * pieces.columns
+        copies = conv_cost.band(sizes, pieces.bands) + conv_cost.copied(
+            row * pieces.bands.space[1] * bands,
+            pieces.columns if conv_cost.run(sizes) > 1 else 1,
         )
-        products = conv_cost.product(
-            slabs * first.windows * sizes.groups,
-            sizes.filters / sizes.groups,
-            pieces.across * sizes.batch / slabs,
-            sizes.inner,
-        )
-        return blocks * 3 * conv_cost.CALL + copies + conv_cost.OVERLAP * products
+        count = pieces.chunks * pieces.first.windows * sizes.groups
+        products = conv_cost.small(count, sizes.filters / sizes.groups, pieces.columns, sizes.inner)
+        return blocks * 2 * conv_cost.CALL + copies + products
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
@@ -147,15 +118,22 @@ class Overlap(Turning):
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
         pieces = _Pieces(sizes)
-        image, bands, product, matrix, _ = carved(space, self.spaces(sizes, FORWARD))
+        image, matrices, product, matrix, _ = carved(space, self.spaces(sizes, FORWARD))
         first, *others = sizes.kernel
         rows_first = matrix.reshape(*matrix.shape[:2], first, -1, *others)
         xp.copyto(xp.moveaxis(rows_first, 2, 3), sizes.by_group(weight))
-        for slab, here in pieces.slabs(image):
-            pieces.load(xp, data[slab], here)
-            target = output[slab].transpose(2, 1, *range(3, output.ndim), 0)
-            for rows, columns, products in pieces.blocks(xp, here, bands, product):
-                xp.matmul(matrix, columns, out=pieces.matrices(products))
-                if bias is not None:
-                    xp.add(products, sizes.by_channel(bias, 0), out=products)
-                xp.copyto(target[rows], products)
+        target = batch_last(output)
+        direct = joined(target, space)
+        for rows, band, axes in pieces.bands.of(xp, data, image):
+            seen, results = pieces.chunked(xp, band, axes), pieces.results(xp, target[:, rows])
+            for start in range(0, pieces.chunks, pieces.block):
+                block = slice(start, min(start + pieces.block, pieces.chunks))
+                part, result = seen[block], results[block]
+                here = windows.carve(matrices.reshape(-1), part.shape)
+                xp.copyto(here, part)
+                products = result if direct else windows.carve(product.reshape(-1), result.shape)
+                flat = products.reshape(*products.shape[:4], -1)
+                xp.matmul(matrix, pieces.overlapping(xp, here), out=flat)
+                finish(xp, sizes, flat, bias)
+                if not direct:
+                    xp.copyto(result, products)

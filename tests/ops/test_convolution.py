@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdef.ops import im2col
+from netdef.ops import conv_blocks, winograd
 from netdef.ops.base import kernel_arguments
 from netdef.ops.convolution import Convolution, ConvolutionV1
 from netdef.ops.shapes import ShapeError, Shapes
@@ -84,16 +84,33 @@ def test_sums_of_products(case, layout, kernels):
     check(kernels(op, {"data": data}, layout=layout), stride, pad, dilate, groups)
 
 
-@pytest.mark.parametrize("block", [1, 200, 10**6])
-def test_pieces_of_any_size(block, kernels, monkeypatch):
-    """Slabs and blocks that do not divide the batch and the rows evenly, single images and rows included."""
-    monkeypatch.setattr(im2col, "BLOCK", block)
-    monkeypatch.setattr(im2col, "SLAB", 1)
-    monkeypatch.setattr(im2col, "FEW", 2)
-    monkeypatch.setattr(im2col, "MANY", 2)
+@pytest.mark.parametrize("wanted", ["im2col", "overlap", "winograd"])
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize(("block", "band"), [(1, 1), (200, 1), (1000, 300), (10**6, 10**6)])
+def test_pieces_of_any_size(block, band, layout, wanted, kernels, monkeypatch):
+    """Bands and blocks that do not divide the rows evenly, single rows and parts of rows included."""
+    monkeypatch.setattr(conv_blocks, "BLOCK", block)
+    monkeypatch.setattr(conv_blocks, "BAND", band)
+    monkeypatch.setattr(winograd, "BLOCK", block)
     op = Convolution(kernel=(3, 3), pad=(1, 1), num_filter=4, num_group=2)
+    run = kernels(op, {"data": (5, 2, 7, 8)}, layout=layout)
+    run.op = op.tuned(run.shapes, "float64", wanted)
 
-    check(kernels(op, {"data": (5, 2, 7, 4)}), (1, 1), (1, 1), (1, 1), 2)
+    check(run, (1, 1), (1, 1), (1, 1), 2)
+
+
+@pytest.mark.parametrize("wanted", ["im2col", "overlap"])
+@pytest.mark.parametrize("data", [(3, 2, 9), (3, 2, 4, 3, 5)])
+def test_pieces_over_any_number_of_axes(data, wanted, kernels, monkeypatch):
+    """One spatial axis, which has no second one to cut, and three; a wide batch, padding beyond the data."""
+    monkeypatch.setattr(conv_blocks, "BLOCK", 60)
+    monkeypatch.setattr(conv_blocks, "BAND", 40)
+    rank = len(data) - 2
+    op = Convolution(kernel=(3,) * rank, pad=(3,) * rank, num_filter=4, num_group=2)
+    run = kernels(op, {"data": data}, layout="last")
+    run.op = op.tuned(run.shapes, "float64", wanted)
+
+    check(run, (1,) * rank, (3,) * rank, (1,) * rank, 2)
 
 
 @settings(max_examples=40, deadline=None)
