@@ -90,7 +90,9 @@ class Sizes(NamedTuple):
 
     def matrices(self, array: Any) -> Any:
         """An array (filters, O..., N) or columns (channels, k..., O..., N) as one matrix for each group."""
-        return array.reshape(self.groups, -1, math.prod(array.shape[-len(self.axes) - 1 :]))
+        places = -len(self.axes) - 1
+        rows = math.prod(array.shape[:places]) // self.groups
+        return array.reshape(self.groups, rows, math.prod(array.shape[places:]))
 
     def by_channel(self, bias: Any, trailing: int) -> Any:
         """A bias that broadcasts against (..., channels, S...) with `trailing` further axes."""
