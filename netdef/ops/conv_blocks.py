@@ -88,22 +88,27 @@ class Bands:
         return count * self.space[1] / first.extent
 
     def of(self, xp: Any, data: Any, space: Any) -> Iterator[tuple[slice, Any, tuple[windows.Axis, ...]]]:
-        """The rows of the output, the band of data (N, C, S...) under them, and its axes.
+        """The rows of the output, the band of data (N, C, S...) under them, and its axes."""
+        count = self.sizes.axes[0].windows
+        for start in range(0, count, self.rows):
+            rows = slice(start, min(start + self.rows, count))
+            yield rows, *self.under(xp, data, rows, space)
 
-        A band is a view of the data where no window leaves them and the batch lies last in memory already.
+    def under(self, xp: Any, data: Any, rows: slice, space: Any) -> tuple[Any, tuple[windows.Axis, ...]]:
+        """The band of data (N, C, S...) under some rows of the output, and its axes.
+
+        It is a view of the data where no window leaves them and the batch lies last in memory already.
         """
         first, *others = self.sizes.axes
-        for start in range(0, first.windows, self.rows):
-            rows = slice(start, min(start + self.rows, first.windows))
-            axis, here = band_of(first, rows)
-            axes = (axis, *others)
-            part = data[:, :, here]
-            band = batch_last(part)
-            if not (windows.inside(axes) and neighbours(band, space)):
-                shape = (self.sizes.channels, *windows.padded_shape(axes), self.sizes.batch)
-                band = windows.carve(space.reshape(-1), shape)
-                windows.load(xp, part, axes, band)
-            yield rows, band, axes
+        axis, here = band_of(first, rows)
+        axes = (axis, *others)
+        part = data[:, :, here]
+        band = batch_last(part)
+        if not (windows.inside(axes) and neighbours(band, space)):
+            shape = (self.sizes.channels, *windows.padded_shape(axes), self.sizes.batch)
+            band = windows.carve(space.reshape(-1), shape)
+            windows.load(xp, part, axes, band)
+        return band, axes
 
 
 class Blocks:

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, finish
+from netdef.ops.conv_blocks import Bands, batch_last, evenly, joined
 from netdef.ops.conv_sizes import Sizes, carved
 from netdef.ops.shapes import Full
 
@@ -26,8 +27,8 @@ POINTS = len(FINITE) + 1
 KERNELS = (3, 5)
 #: floats in the transformed tiles of a block
 BLOCK = 512 * 1024
-#: bounds for the images of a slab
-FEW, MANY = 8, 16
+#: columns that a product of a chunk should have at most
+COLUMNS = 128
 
 
 class Transforms(NamedTuple):
@@ -86,100 +87,117 @@ def transforms(xp: Any, kernel: Full, dtype: str) -> Transforms:
 
 
 class _Pieces:
-    """How many images and rows of tiles are worked on at a time, and the arrays for them."""
+    """How the tiles are worked on: in blocks of rows, and within them in chunks of a row."""
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes = sizes
         self.points = POINTS ** len(sizes.axes)
+        self.tile = tuple(POINTS + 1 - axis.kernel for axis in sizes.axes)
+        self.tiles = tuple(-(-axis.windows // step) for axis, step in zip(sizes.axes, self.tile))
         #: the tiles as windows over the data and over the output
-        self.over = tuple(
+        over = tuple(
             windows.Axis(axis.size, POINTS, step, axis.pad, 1, count)
-            for axis, step, count in zip(sizes.axes, self._tile, self.tiles)
+            for axis, step, count in zip(sizes.axes, self.tile, self.tiles)
         )
-        self.under = tuple(
+        under = tuple(
             windows.Axis(axis.windows, step, step, 0, 1, count)
-            for axis, step, count in zip(sizes.axes, self._tile, self.tiles)
+            for axis, step, count in zip(sizes.axes, self.tile, self.tiles)
         )
-        self.images = max(1, min(sizes.batch, max(FEW, min(MANY, 64 // self.tiles[-1]))))
+        #: whether the tiles cover the output and nothing else
+        self.exact = windows.inside(under)
         cached = max(BLOCK, self.points * sizes.filters * sizes.channels // sizes.groups)
-        row = self.points * (sizes.channels + sizes.filters) * math.prod(self.tiles[1:]) * self.images
-        blocks = -(-self.tiles[0] // max(1, cached // row))
-        self.rows = -(-self.tiles[0] // blocks)
+        row = self.points * (sizes.channels + sizes.filters) * math.prod(self.tiles[1:]) * sizes.batch
+        self.rows = evenly(self.tiles[0], cached // max(1, row))
+        self.over = Bands.fitting(sizes._replace(axes=over), self.rows)
+        self.under = Bands(sizes._replace(channels=sizes.filters, axes=under), self.rows)
+        #: tiles of a chunk; 0 where rows are so short that all tiles of a block are one matrix
+        self.width = self._width() if len(sizes.axes) == 2 else 0
 
-    @property
-    def _tile(self) -> Full:
-        """Outputs of a tile along each axis."""
-        return tuple(POINTS + 1 - axis.kernel for axis in self.sizes.axes)
-
-    @property
-    def tiles(self) -> Full:
-        return tuple(-(-axis.windows // step) for axis, step in zip(self.sizes.axes, self._tile))
-
-    def image(self, channels: int, axes: tuple[windows.Axis, ...], images: int) -> Full:
-        return (channels, *windows.padded_shape(axes), images)
-
-    def patches(self, channels: int, axes: tuple[windows.Axis, ...], rows: int, images: int) -> Full:
-        """Tiles, a row for each element of one: (elements..., channels, tiles..., images)."""
-        return (*(axis.kernel for axis in axes), channels, rows, *self.tiles[1:], images)
+    def _width(self) -> int:
+        batch, count = self.sizes.batch, self.tiles[-1]
+        fitting = [w for w in range(1, count + 1) if count % w == 0 and (w == 1 or w * batch <= COLUMNS)]
+        return fitting[-1] if fitting[-1] * batch >= COLUMNS // 4 else 0
 
     def spaces(self) -> tuple[Full, ...]:
-        """Images of data and output, and two places for the tiles of either."""
+        """A band of the data, one of the output, and two places for the tiles of either."""
         sizes = self.sizes
-        most = self.patches(max(sizes.channels, sizes.filters), self.over, self.rows, self.images)
-        return (
-            self.image(sizes.channels, self.over, self.images),
-            self.image(sizes.filters, self.under, self.images),
-            (math.prod(most),),
-            (math.prod(most),),
-        )
+        tiles = self.rows * math.prod(self.tiles[1:]) * sizes.batch
+        most = self.points * max(sizes.channels, sizes.filters) * tiles
+        return self.over.space, self.under.space, (most,), (most,)
 
-    def slabs(self, above: Any, below: Any) -> Iterator[tuple[slice, Any, Any]]:
-        """The slabs of the batch with their images of data and output."""
-        sizes = self.sizes
-        for start in range(0, sizes.batch, self.images):
-            slab = slice(start, min(start + self.images, sizes.batch))
-            number = slab.stop - start
-            yield (
-                slab,
-                windows.carve(above.reshape(-1), self.image(sizes.channels, self.over, number)),
-                windows.carve(below.reshape(-1), self.image(sizes.filters, self.under, number)),
-            )
-
-    def blocks(self) -> Iterator[slice]:
-        """The blocks of rows of tiles."""
-        for start in range(0, self.tiles[0], self.rows):
-            yield slice(start, min(start + self.rows, self.tiles[0]))
-
-    def tiles_of(self, xp: Any, image: Any, axes: tuple[windows.Axis, ...], rows: slice) -> Any:
-        """A view of the tiles of an image: (elements..., channels, tiles..., images)."""
-        taps = windows.taps(xp, image, axes, 1)[windows.along(1 + len(axes), rows)]
-        return xp.moveaxis(taps, 0, len(axes))
+    def blocks(self, rows: slice) -> Iterator[tuple[slice, slice]]:
+        """The blocks of a band of rows of tiles: where they lie in the band and of all."""
+        for start in range(rows.start, rows.stop, self.rows):
+            stop = min(start + self.rows, rows.stop)
+            yield slice(start - rows.start, stop - rows.start), slice(start, stop)
 
     def transformed(
-        self,
-        xp: Any,
-        matrix: Any,
-        image: Any,
-        axes: tuple[windows.Axis, ...],
-        rows: slice,
-        patches: Any,
-        points: Any,
+        self, xp: Any, matrix: Any, band: Any, axes: tuple[windows.Axis, ...], here: slice, spaces: Sequence[Any]
     ) -> Any:
-        """The tiles of an image in the transformed domain: (points, groups, channels of a group, tiles).
+        """Some rows of the tiles of a band in the transformed domain: (points, groups, channels of a group, tiles).
 
-        They lie in the workspace `points`; `patches` is free again afterwards.
+        They lie in the first of two workspaces; the other one is free again afterwards.
         """
-        view = self.tiles_of(xp, image, axes, rows)
-        tiles = windows.carve(patches, view.shape)
-        xp.copyto(tiles, view)
-        columns = tiles.reshape(matrix.shape[1], -1)
-        values = windows.carve(points, (self.points, columns.shape[1]))
-        xp.matmul(matrix, columns, out=values)
-        return self.by_group(values, image)
+        first, *others = axes
+        start = here.start * first.stride
+        stop = (here.stop - 1) * first.stride + first.kernel
+        part = band[:, start:stop]
+        axes = (first._replace(windows=here.stop - here.start), *others)
+        counts, elements = tuple(axis.windows for axis in axes), matrix.shape[1]
+        points = windows.carve(spaces[0], (self.points, band.shape[0], *counts, band.shape[-1]))
+        if self.width:
+            tiles = self._chunks(xp, part, axes, spaces[1])
+            xp.matmul(matrix, tiles, out=self._by_chunk(xp, points))
+        else:
+            view = xp.moveaxis(windows.taps(xp, part, axes, 1), 0, len(axes))
+            tiles = windows.carve(spaces[1], view.shape)
+            xp.copyto(tiles, view)
+            xp.matmul(matrix, tiles.reshape(elements, -1), out=points.reshape(self.points, -1))
+        return points.reshape(self.points, self.sizes.groups, band.shape[0] // self.sizes.groups, -1)
 
-    def by_group(self, points: Any, image: Any) -> Any:
-        groups = self.sizes.groups
-        return points.reshape(self.points, groups, image.shape[0] // groups, -1)
+    def _chunks(self, xp: Any, part: Any, axes: tuple[windows.Axis, ...], space: Any) -> Any:
+        """The tiles of a part of a band as matrices (C, rows, chunks, elements, columns).
+
+        Those of the next row of tiles overlap them in memory.
+        """
+        first, second = axes
+        columns = windows.taps(xp, part, (second,), 2)
+        apart = columns.reshape(*columns.shape[:3], -1, self.width, columns.shape[-1])
+        view = apart.transpose(0, 3, 1, 2, 4, 5)
+        tiles = windows.carve(space, view.shape)
+        xp.copyto(tiles, view)
+        channel, chunk, row, item = *tiles.strides[:3], tiles.itemsize
+        length = self.width * part.shape[-1]
+        shape = (part.shape[0], first.windows, tiles.shape[1], first.kernel * second.kernel, length)
+        steps = (channel, row * first.stride, chunk, length * item, item)
+        return xp.lib.stride_tricks.as_strided(tiles, shape, steps)
+
+    def _by_chunk(self, xp: Any, points: Any) -> Any:
+        """Points (points, C, rows, tiles of a row, N) as matrices (C, rows, chunks, points, columns)."""
+        chunks = points.shape[3] // self.width
+        return xp.moveaxis(points.reshape(*points.shape[:3], chunks, -1), 0, 3)
+
+    def back(self, xp: Any, matrix: Any, points: Any, space: Any, target: Any) -> None:
+        """Points (points, channels, tiles) back to the tiles of target (channels, S..., N), which they cover."""
+        rank, channels, batch = len(self.sizes.axes), target.shape[0], target.shape[-1]
+        counts = tuple(size // step for size, step in zip(target.shape[1:], self.tile))
+        axes = tuple(
+            windows.Axis(size, step, step, 0, 1, count)
+            for size, step, count in zip(target.shape[1:], self.tile, counts)
+        )
+        places = windows.taps(xp, target, axes, 1)
+        if self.width:
+            chunks = counts[1] // self.width
+            shape = (channels, counts[0], chunks, *self.tile, self.width, batch)
+            tiles = windows.carve(space, shape)
+            flat = tiles.reshape(*shape[:3], matrix.shape[0], -1)
+            xp.matmul(matrix, self._by_chunk(xp, points.reshape(-1, channels, *counts, batch)), out=flat)
+            places = places.reshape(*places.shape[:4], chunks, self.width, batch)
+            xp.copyto(places.transpose(0, 3, 4, 1, 2, 5, 6), tiles)
+        else:
+            tiles = windows.carve(space, (*self.tile, channels, *counts, batch))
+            xp.matmul(matrix, points, out=tiles.reshape(matrix.shape[0], -1))
+            xp.copyto(xp.moveaxis(places, 0, rank), tiles)
 
 
 class Winograd(Algorithm):
@@ -196,37 +214,35 @@ class Winograd(Algorithm):
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         pieces = _Pieces(sizes.turned() if which == DATA else sizes)
         filters = (pieces.points, sizes.filters, sizes.channels // sizes.groups)
-        if which == WEIGHT:
-            upper = pieces.patches(sizes.filters, pieces.over, pieces.rows, pieces.images)
-            return *pieces.spaces(), (math.prod(upper),), filters, filters
-        return *pieces.spaces(), filters
+        *spaces, most = pieces.spaces()
+        return *spaces, most, filters, *((most, filters) if which == WEIGHT else ())
 
     def cost(self, sizes: Sizes, which: str) -> float:
         seen = sizes.turned() if which == DATA else sizes
         pieces = _Pieces(seen)
-        points, batch, groups = pieces.points, seen.batch, seen.groups
-        slabs = -(-batch // pieces.images)
-        blocks = slabs * -(-pieces.tiles[0] // pieces.rows)
-        tiles = batch * math.prod(pieces.tiles)
-        tile = math.prod(axis.kernel for axis in pieces.under)
+        points, groups = pieces.points, seen.groups
+        blocks = -(-pieces.tiles[0] // pieces.rows)
+        tiles = seen.batch * math.prod(pieces.tiles)
+        tile = math.prod(pieces.tile)
         filters = points * sizes.filters * sizes.channels / groups
-        turn = conv_cost.turn(batch)
-        back = turn if which == WEIGHT else conv_cost.turn_back(batch)
-        copies = tiles * (
-            seen.channels * (points * conv_cost.COPY + tile * turn)
-            + seen.filters * tile * (conv_cost.COPY + back)
-        )
+        row = max(1, pieces.width) * seen.batch
+        copies = conv_cost.band(pieces.over.sizes, pieces.over) + conv_cost.band(pieces.under.sizes, pieces.under)
+        gathered = points * pieces.tile[0] / POINTS if pieces.width else points
+        copies += conv_cost.copied(tiles * seen.channels * gathered, seen.batch)
+        copies += conv_cost.copied(tiles * seen.filters * tile, seen.batch)
         copies += (blocks + 1) * filters * conv_cost.FETCH
-        changes = conv_cost.FEW_ROWS * (
-            conv_cost.product(blocks, points, seen.channels * tiles / blocks, points)
+        chunks = tiles / row if pieces.width else blocks
+        changes = (
+            conv_cost.small(chunks * seen.channels, points, row, points)
+            + conv_cost.small(chunks * seen.filters, points, row, tile)
+            if pieces.width
+            else conv_cost.product(blocks, points, seen.channels * tiles / blocks, points)
             + conv_cost.product(blocks, points, seen.filters * tiles / blocks, tile)
-            + conv_cost.product(1, points, filters / points, sizes.taps)
-        )
+        ) + conv_cost.product(1, points, filters / points, sizes.taps)
         shape = seen.filters / groups, tiles / blocks, seen.channels / groups
         if which == WEIGHT:
             shape = shape[0], shape[2], shape[1]
             copies += blocks * filters * conv_cost.ADD
-            copies += points * tiles * (seen.channels + seen.filters) * conv_cost.FETCH
         products = conv_cost.product(blocks * points * groups, *shape)
         return blocks * 4 * conv_cost.CALL + copies + changes + products
 
@@ -258,42 +274,48 @@ class Winograd(Algorithm):
         xp: Any, sizes: Sizes, data: Any, filters: Any, bias: Any, output: Any, spaces: Sequence[Any]
     ) -> None:
         pieces = _Pieces(sizes)
-        above, below, first, second = spaces
-        change = transforms(xp, sizes.kernel, first.dtype.name)
-        for slab, here, result in pieces.slabs(above, below):
-            windows.load(xp, data[slab], pieces.over, here)
-            for rows in pieces.blocks():
-                points = pieces.transformed(xp, change.data, here, pieces.over, rows, first, second)
-                shape = (pieces.points, result.shape[0] * points.shape[-1])
-                products = windows.carve(first, shape)
-                xp.matmul(filters, points, out=pieces.by_group(products, result))
-                target = pieces.tiles_of(xp, result, pieces.under, rows)
-                tiles = windows.carve(second, target.shape)
-                xp.matmul(change.output, products, out=tiles.reshape(change.output.shape[0], -1))
-                xp.copyto(target, tiles)
-            if bias is not None:
-                xp.add(result, sizes.by_channel(bias, 1), out=result)
-            windows.unload(xp, result, pieces.under, output[slab])
+        above, below, *places = spaces
+        change = transforms(xp, sizes.kernel, above.dtype.name)
+        target = batch_last(output)
+        direct = pieces.exact and joined(target, above)
+        step = pieces.tile[0]
+        for rows, band, axes in pieces.over.of(xp, data, above):
+            for here, there in pieces.blocks(rows):
+                points = pieces.transformed(xp, change.data, band, axes, here, places)
+                products = windows.carve(places[1], (pieces.points, sizes.filters * points.shape[-1]))
+                shape = (pieces.points, sizes.groups, -1, points.shape[-1])
+                xp.matmul(filters, points, out=products.reshape(shape))
+                result = target[:, there.start * step : there.stop * step]
+                covered = result
+                if not direct:
+                    count = step * (there.stop - there.start)
+                    covered = windows.carve(below.reshape(-1), (below.shape[0], count, *below.shape[2:]))
+                pieces.back(xp, change.output, products, places[0], covered)
+                finish(xp, sizes, sizes.matrices(covered), bias)
+                if not direct:
+                    xp.copyto(result, covered[tuple(slice(0, size) for size in result.shape)])
 
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
     ) -> None:
         """Summed in the transformed domain; the way there of each is the adjoint of its way back."""
         pieces = _Pieces(sizes)
-        above, below, patches, points, upper, share, total, _ = carved(space, self.spaces(sizes, WEIGHT))
+        above, below, points, patches, total, upper, share, _ = carved(space, self.spaces(sizes, WEIGHT))
         change = transforms(xp, sizes.kernel, space.dtype.name)
         share, total = (
             array.reshape(pieces.points, sizes.groups, -1, array.shape[-1]) for array in (share, total)
         )
-        total[...] = 0
-        for slab, here, heads in pieces.slabs(above, below):
-            windows.load(xp, data[slab], pieces.over, here)
-            windows.load(xp, doutput[slab], pieces.under, heads)
-            for rows in pieces.blocks():
-                left = pieces.transformed(xp, change.output.T, heads, pieces.under, rows, patches, upper)
-                right = pieces.transformed(xp, change.data, here, pieces.over, rows, patches, points)
-                xp.matmul(left, right.swapaxes(2, 3), out=share)
-                xp.add(total, share, out=total)
+        sums = total
+        for rows, band, axes in pieces.over.of(xp, data, above):
+            for here, there in pieces.blocks(rows):
+                heads, under = pieces.under.under(xp, doutput, there, below)
+                whole = slice(0, there.stop - there.start)
+                left = pieces.transformed(xp, change.output.T, heads, under, whole, (upper, patches))
+                right = pieces.transformed(xp, change.data, band, axes, here, (points, patches))
+                xp.matmul(left, right.swapaxes(2, 3), out=sums)
+                if sums is share:
+                    xp.add(total, share, out=total)
+                sums = share
         taps = windows.carve(share.reshape(-1), (*sizes.kernel, *dweight.shape[:2]))
         xp.matmul(change.weight.T, total.reshape(pieces.points, -1), out=taps.reshape(sizes.taps, -1))
         xp.copyto(dweight, xp.moveaxis(taps, (-2, -1), (0, 1)))
