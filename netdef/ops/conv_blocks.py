@@ -182,8 +182,13 @@ def add_columns(
     `there` is where the block lies along the first axes of the output.  Padding gets nothing.  Windows overlap
     in memory, so that taps are added one after the other (col2im).
     """
+    single = all(axis.kernel == 1 for axis in axes)
     places = (*there, *(slice(0, axis.windows) for axis in axes[len(there) :]))
     for found in itertools.product(*(elements_of(*pair) for pair in zip(axes, places))):
         taps, these, elements = zip(*found)
         part = image[windows.along(1, *elements)]
-        xp.add(part, columns[windows.along(1, *taps, *these)], out=part)
+        seen = columns[windows.along(1, *taps, *these)]
+        if single:
+            xp.copyto(part, seen)
+        else:
+            xp.add(part, seen, out=part)

@@ -71,7 +71,9 @@ def added(elements: float, row: float) -> float:
 
 
 def columns(sizes: Sizes) -> float:
-    """The copy of all columns."""
+    """The copy of all columns, where the data are not the columns."""
+    if sizes.pointwise:
+        return 0
     return copied(sizes.batch * math.prod(sizes.counts) * sizes.channels * sizes.taps, run(sizes))
 
 

@@ -60,6 +60,11 @@ class Sizes(NamedTuple):
         return self.batch * math.prod(self.counts) * self.filters * self.inner
 
     @property
+    def pointwise(self) -> bool:
+        """Whether windows are single elements and visit every one: the data are the columns."""
+        return all(axis.kernel == axis.stride == 1 and not axis.pad for axis in self.axes)
+
+    @property
     def turns(self) -> bool:
         """Whether the gradient of the data is a convolution, too: windows that visit every element."""
         return all(

@@ -41,6 +41,15 @@ class Im2Col(Turning):
         sums = (blocks.count - 1) * sizes.filters * sizes.inner * conv_cost.ADD
         return copies + sums + conv_cost.products(sizes, blocks.count, "ifw")
 
+    @staticmethod
+    def _columns(xp: Any, sizes: Sizes, seen: Any, columns: Any) -> Any:
+        """What the windows of a block see, as columns."""
+        if sizes.pointwise and joined(seen, columns):
+            return seen
+        copied = windows.carve(columns.reshape(-1), seen.shape)
+        xp.copyto(copied, seen)
+        return copied
+
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
@@ -52,8 +61,7 @@ class Im2Col(Turning):
             taps = windows.taps(xp, band, axes, 1)
             for here, there in blocks.within(rows):
                 seen, result = taps[windows.along(1 + rank, *here)], target[windows.along(1, *there)]
-                cols = windows.carve(columns.reshape(-1), seen.shape)
-                xp.copyto(cols, seen)
+                cols = self._columns(xp, sizes, seen, columns)
                 direct = joined(result, space)
                 products = result if direct else windows.carve(product.reshape(-1), result.shape)
                 block = sizes.matrices(products)
@@ -80,8 +88,7 @@ class Im2Col(Turning):
             taps = windows.taps(xp, band, axes, 1)
             for here, there in blocks.within(rows):
                 seen, heads = taps[windows.along(1 + rank, *here)], source[windows.along(1, *there)]
-                cols = windows.carve(columns.reshape(-1), seen.shape)
-                xp.copyto(cols, seen)
+                cols = self._columns(xp, sizes, seen, columns)
                 if not joined(heads, space):
                     copied = windows.carve(product.reshape(-1), heads.shape)
                     xp.copyto(copied, heads)
@@ -122,9 +129,12 @@ class Col2Im(Algorithm):
 
     def cost(self, sizes: Sizes, which: str) -> float:
         blocks = Blocks(sizes)
+        products = conv_cost.products(sizes, blocks.count, "iwf")
+        if sizes.pointwise:
+            return products
         calls = blocks.count * sizes.taps * conv_cost.CALL
         elements = sizes.batch * math.prod(sizes.counts) * sizes.channels * sizes.taps
-        return calls + conv_cost.added(elements, conv_cost.run(sizes)) + conv_cost.products(sizes, blocks.count, "iwf")
+        return calls + conv_cost.added(elements, conv_cost.run(sizes)) + products
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         image, *spaces, _ = carved(space, self.spaces(sizes, DATA))
@@ -144,13 +154,18 @@ class Col2Im(Algorithm):
         blocks = Blocks(sizes)
         columns, product = spaces
         across = weight.reshape(sizes.groups, -1, sizes.inner).swapaxes(1, 2)
-        image[...] = 0
+        if not sizes.pointwise:
+            image[...] = 0
         for _, there in blocks.within(slice(0, sizes.counts[0])):
             heads = source[windows.along(1, *there)]
             if not joined(heads, columns):
                 copied = windows.carve(product.reshape(-1), heads.shape)
                 xp.copyto(copied, heads)
                 heads = copied
+            part = image[windows.along(1, *there)]
+            if sizes.pointwise and joined(part, columns):
+                xp.matmul(across, sizes.matrices(heads), out=sizes.matrices(part))
+                continue
             shape = (sizes.channels, *sizes.kernel, *heads.shape[1:])
             cols = windows.carve(columns.reshape(-1), shape)
             xp.matmul(across, sizes.matrices(heads), out=sizes.matrices(cols))

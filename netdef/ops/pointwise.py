@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops import conv_cost, windows
-from netdef.ops.arrays import write_back
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_algorithm import DATA, WEIGHT, Algorithm, finish
 from netdef.ops.conv_sizes import Sizes, carved
+from netdef.ops.im2col import Col2Im, Im2Col
 from netdef.ops.shapes import Full
+
+#: what serves arrays with the batch last: it copies columns only where windows lie apart
+COLUMNS, SUMS = Im2Col(), Col2Im()
 
 
 class Pointwise(Algorithm):
-    """One product for each image and group; where windows lie apart, of a copy of what they see."""
+    """Products of the arrays themselves: of all images where the batch lies last, else one for each image."""
 
     name = "pointwise"
     in_place = True
@@ -21,72 +23,56 @@ class Pointwise(Algorithm):
     def serves(self, sizes: Sizes, which: str) -> bool:
         return all(axis.kernel == 1 and not axis.pad for axis in sizes.axes)
 
+    @staticmethod
+    def _columns(which: str) -> Algorithm:
+        return SUMS if which == DATA else COLUMNS
+
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
-        sums = ((sizes.groups, sizes.inner, sizes.filters // sizes.groups),) * 2 if which == WEIGHT else ()
-        seen = () if _together(sizes) else ((sizes.batch, sizes.channels, *sizes.counts),)
-        return *seen, *sums
+        """The sums of weights, for images one by one."""
+        return ((sizes.groups, sizes.inner, sizes.filters // sizes.groups),) * 2 if which == WEIGHT else ()
+
+    def room(self, sizes: Sizes, which: str) -> int:
+        return max(super().room(sizes, which), self._columns(which).room(sizes, which))
 
     def cost(self, sizes: Sizes, which: str) -> float:
-        places, filters, group = math.prod(sizes.counts), sizes.filters / sizes.groups, sizes.inner
-        shape = {
-            FORWARD: (filters, places, group),
-            DATA: (group, places, filters),
-            WEIGHT: (group, filters, places),
-        }[which]
-        copied = 0 if _together(sizes) else 2 * sizes.batch * sizes.channels * places
-        added = sizes.batch * sizes.filters * group if which == WEIGHT else 0
-        moves = copied * conv_cost.COPY + added * conv_cost.ADD
-        return moves + conv_cost.product(sizes.batch * sizes.groups, *shape)
+        return self._columns(which).cost(sizes, which)
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
-        seen, _ = self._seen(xp, sizes, data, space)
-        flat = _matrices(sizes, output)
-        xp.matmul(weight.reshape(sizes.groups, -1, sizes.inner), _matrices(sizes, seen), out=flat)
-        write_back(xp, flat, output)
-        if bias is not None:
-            xp.add(output, sizes.by_channel(bias, 0), out=output)
+        if not _image_by_image(sizes, data, output):
+            COLUMNS.correlate(xp, sizes, data, weight, bias, output, space)
+            return
+        products = _matrices(sizes, output)
+        xp.matmul(weight.reshape(sizes.groups, -1, sizes.inner), _matrices(sizes, data), out=products)
+        finish(xp, sizes, products, bias)
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
+        if not _image_by_image(sizes, doutput, ddata):
+            SUMS.data_gradient(xp, sizes, doutput, weight, ddata, space)
+            return
         across = weight.reshape(sizes.groups, -1, sizes.inner).swapaxes(1, 2)
-        target = ddata if _together(sizes) else carved(space, self.spaces(sizes, DATA))[0]
-        flat = _matrices(sizes, target)
-        xp.matmul(across, _matrices(sizes, doutput), out=flat)
-        write_back(xp, flat, target)
-        if target is not ddata:
-            ddata[...] = 0
-            xp.copyto(_windows(sizes, ddata), target)
+        xp.matmul(across, _matrices(sizes, doutput), out=_matrices(sizes, ddata))
 
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
     ) -> None:
         """The sums are (groups, inner, filters of a group): OpenBLAS is quickest that way round."""
-        seen, rest = self._seen(xp, sizes, data, space)
-        share, total, _ = carved(rest, self.spaces(sizes, WEIGHT)[-2:])
+        if not _image_by_image(sizes, data, doutput):
+            COLUMNS.weight_gradient(xp, sizes, doutput, data, dweight, space)
+            return
+        share, total, _ = carved(space, self.spaces(sizes, WEIGHT))
         total[...] = 0
-        for values, heads in zip(_matrices(sizes, seen), _matrices(sizes, doutput)):
+        for values, heads in zip(_matrices(sizes, data), _matrices(sizes, doutput)):
             xp.matmul(values, heads.swapaxes(1, 2), out=share)
             xp.add(total, share, out=total)
         xp.copyto(dweight.reshape(sizes.groups, -1, sizes.inner), total.swapaxes(1, 2))
 
-    def _seen(self, xp: Any, sizes: Sizes, data: Any, space: Any) -> tuple[Any, Any]:
-        """What the windows see, and the rest of the workspace."""
-        if _together(sizes):
-            return data, space
-        seen, rest = carved(space, [(sizes.batch, sizes.channels, *sizes.counts)])
-        xp.copyto(seen, _windows(sizes, data))
-        return seen, rest
 
-
-def _together(sizes: Sizes) -> bool:
-    """Whether every element is visited."""
-    return all(axis.stride == 1 for axis in sizes.axes)
-
-
-def _windows(sizes: Sizes, data: Any) -> Any:
-    """The view of data (or its gradient) that the windows see."""
-    return data[windows.along(2, *(slice(None, None, axis.stride) for axis in sizes.axes))]
+def _image_by_image(sizes: Sizes, *arrays: Any) -> bool:
+    """Whether every element is visited, in arrays that have the batch first."""
+    together = all(axis.stride == 1 for axis in sizes.axes)
+    return together and sizes.batch > 1 and all(array.flags.c_contiguous for array in arrays)
 
 
 def _matrices(sizes: Sizes, array: Any) -> Any:
