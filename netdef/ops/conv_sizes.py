@@ -11,6 +11,8 @@ from netdef.ops.shapes import Full
 
 #: elements that every array in a workspace starts at a multiple of, so that vector loads straddle no lines
 ALIGNMENT = 16
+#: convolutions whose plans are remembered: making one takes as long as a small convolution
+PLANS = 1024
 
 
 class Sizes(NamedTuple):

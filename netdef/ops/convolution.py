@@ -11,6 +11,7 @@ from netdef.ops import layouts, windows
 from netdef.ops.arrays import write_back
 from netdef.ops.base import WIDE, Cut, Op, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_blocks import batch_last, joined
 from netdef.ops.conv_choice import PLAIN, Choice, choose
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.fields import Bool, Dims, Hint, Int
@@ -122,6 +123,8 @@ class Convolving(Op, abstract=True):
         sizes = self._sizes(data, weight)
         tensors = ("ddata", "dweight") if backward else ("output",)
         space = max(self._by(tensor).room(sizes, self.computed[tensor]) for tensor in tensors)
+        if backward:
+            space = max(space, math.prod(s.full("output")) // self.num_filter)
         spaces = {"space": Workspace((space,), WIDE)}
         # Where the dtype is not known yet, it may be one that is not multiplied as it is.
         if layouts.channels_last(self.layout) or self.choice is None or self.choice.widens:
@@ -131,6 +134,22 @@ class Convolving(Op, abstract=True):
 
 #: products with half as many rows were measured to take a fifth longer than with half of the columns
 FEW_FILTERS = 64
+
+def bias_gradient(xp: Any, doutput: Any, dbias: Any, space: Any) -> None:
+    """dbias (F,) from doutput (N, F, O...), with a workspace of an element for each of N and O...
+
+    With the batch last, one product with ones takes a quarter of the time of numpy's sums.
+    """
+    last = batch_last(doutput)
+    if joined(last, space) and dbias.dtype == space.dtype:
+        matrix = last.reshape(last.shape[0], math.prod(last.shape[1:]))
+        ones = space[: matrix.shape[1]]
+        ones[...] = 1
+        xp.matmul(matrix, ones, out=dbias)
+    else:
+        xp.sum(doutput, axis=(0, *range(2, doutput.ndim)), out=dbias)
+
+
 #: what stands for the axes of data that have none
 POINT = windows.Axis(size=1, kernel=1, stride=1, pad=0, dilate=1, windows=1)
 
@@ -299,7 +318,7 @@ class Convolution(Convolving):
             self._by("ddata").data_gradient(xp, sizes, upper, weight, below, space)
             write_back(xp, below, ddata)
         if dbias is not None:
-            xp.sum(upper, axis=(0, *range(2, upper.ndim)), out=dbias)
+            bias_gradient(xp, upper, dbias, space)
 
 
 class ConvolutionV1(Convolution):

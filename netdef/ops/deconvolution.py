@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from netdef.ops import layouts, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_sizes import Sizes
-from netdef.ops.convolution import ONNX, POINT, Convolving, with_axis
+from netdef.ops.convolution import ONNX, POINT, Convolving, bias_gradient, with_axis
 from netdef.ops.fields import Bool, Dims
 from netdef.ops.foreign import As, Fixed
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -195,4 +195,4 @@ class Deconvolution(Convolving):
             weight = self._weight(xp, weight, filters)
             self._by("ddata").correlate(xp, sizes, doutput, weight, None, ddata, space)
         if dbias is not None:
-            xp.sum(doutput, axis=(0, *range(2, doutput.ndim)), out=dbias)
+            bias_gradient(xp, doutput, dbias, space)

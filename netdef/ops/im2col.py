@@ -6,17 +6,49 @@ and read from the output's gradient, where that has the batch last, too; elsewhe
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from netdef.ops import conv_blocks, conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Turning, finish
 from netdef.ops.conv_blocks import Bands, Blocks, add_columns, batch_last, evenly, joined, neighbours
-from netdef.ops.conv_sizes import Sizes, carved
+from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.shapes import Full
 
 #: filters of a group from which the gradient of a weight is multiplied in the weight's own order
 MANY = 128
+#: elements of the largest weight whose gradient OpenBLAS makes without packing, from at most so many columns
+TINY, COLUMNS = 1200, 1024
+
+
+class _Plan(NamedTuple):
+    """How a pass is cut, and the shapes of what it keeps."""
+
+    blocks: Blocks
+    bands: Bands
+    spaces: tuple[Full, ...]
+
+
+@functools.lru_cache(PLANS)
+def _plan(sizes: Sizes, which: str) -> _Plan:
+    blocks = Blocks(sizes)
+    bands = Bands.fitting(sizes, blocks.rows)
+    sums: tuple[Full, ...] = ()
+    if which == WEIGHT:
+        total = sizes.filters * sizes.inner
+        parts = 4 * -(-math.prod(blocks.places) // COLUMNS) if total // sizes.groups <= TINY else 1
+        sums = ((parts * total,), (total,))
+    return _Plan(blocks, bands, (bands.space, blocks.columns, blocks.product, *sums))
+
+
+@functools.lru_cache(PLANS)
+def _parts(weight: int, columns: int) -> int:
+    """In how many equal parts the columns of a block are multiplied for the gradient of a group's weight."""
+    if not 0 < weight <= TINY:
+        return 1
+    least = -(-columns // COLUMNS)
+    return next((parts for parts in range(max(1, least), 4 * least + 1) if columns % parts == 0), 1)
 
 
 class Im2Col(Turning):
@@ -27,15 +59,13 @@ class Im2Col(Turning):
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
             return super().spaces(sizes, which)
-        blocks = Blocks(sizes)
-        sums = ((sizes.filters * sizes.inner,),) * 2 if which == WEIGHT else ()
-        return Bands.fitting(sizes, blocks.rows).space, blocks.columns, blocks.product, *sums
+        return _plan(sizes, which).spaces
 
     def cost(self, sizes: Sizes, which: str) -> float:
         if which == DATA:
             return super().cost(sizes, which)
-        blocks = Blocks(sizes)
-        copies = conv_cost.band(sizes, Bands.fitting(sizes, blocks.rows)) + conv_cost.columns(sizes)
+        blocks, bands, _ = _plan(sizes, which)
+        copies = conv_cost.band(sizes, bands) + conv_cost.columns(sizes)
         if which == FORWARD:
             return copies + conv_cost.products(sizes, blocks.count, "fwi")
         sums = (blocks.count - 1) * sizes.filters * sizes.inner * conv_cost.ADD
@@ -53,9 +83,9 @@ class Im2Col(Turning):
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
-        blocks, rank = Blocks(sizes), len(sizes.axes)
-        bands = Bands.fitting(sizes, blocks.rows)
-        image, columns, product, _ = carved(space, self.spaces(sizes, FORWARD))
+        rank = len(sizes.axes)
+        blocks, bands, shapes = _plan(sizes, FORWARD)
+        image, columns, product, _ = carved(space, shapes)
         matrix, target = weight.reshape(sizes.groups, -1, sizes.inner), batch_last(output)
         for rows, band, axes in bands.of(xp, data, image):
             taps = windows.taps(xp, band, axes, 1)
@@ -74,16 +104,15 @@ class Im2Col(Turning):
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
     ) -> None:
         """With few filters sums are (groups, inner, filters of a group): OpenBLAS is quicker that way round."""
-        blocks, rank = Blocks(sizes), len(sizes.axes)
-        bands = Bands.fitting(sizes, blocks.rows)
-        image, columns, product, share, total, _ = carved(space, self.spaces(sizes, WEIGHT))
+        rank = len(sizes.axes)
+        blocks, bands, shapes = _plan(sizes, WEIGHT)
+        image, columns, product, share, total, _ = carved(space, shapes)
         turned = sizes.filters // sizes.groups < MANY
         shape = (sizes.groups, sizes.filters // sizes.groups, sizes.inner)
-        share, total = (
-            array.reshape(shape[0], *shape[:0:-1]) if turned else array.reshape(shape)
-            for array in (share, total)
-        )
-        source, sums = batch_last(doutput), total
+        shape = (shape[0], shape[2], shape[1]) if turned else shape
+        weight = shape[1] * shape[2]
+        total = total.reshape(shape)
+        source, started = batch_last(doutput), False
         for rows, band, axes in bands.of(xp, data, image):
             taps = windows.taps(xp, band, axes, 1)
             for here, there in blocks.within(rows):
@@ -95,12 +124,31 @@ class Im2Col(Turning):
                     heads = copied
                 left, right = sizes.matrices(heads), sizes.matrices(cols)
                 left, right = (right, left) if turned else (left, right)
-                xp.matmul(left, right.swapaxes(1, 2), out=sums)
-                if sums is share:
-                    xp.add(total, share, out=total)
-                sums = share
+                parts = _parts(weight, left.shape[2])
+                left, right = (
+                    xp.moveaxis(array.reshape(*array.shape[:2], parts, array.shape[2] // parts), 2, 0)
+                    for array in (left, right)
+                )
+                sums = windows.carve(share, (parts, *shape)) if started or parts > 1 else total[None]
+                xp.matmul(left, right.swapaxes(2, 3), out=sums)
+                if not started and parts > 1:
+                    total[...] = 0
+                for part in sums if started or parts > 1 else ():
+                    xp.add(total, part, out=total)
+                started = True
         by_filter = total.swapaxes(1, 2) if turned else total
         xp.copyto(dweight, by_filter.reshape(dweight.shape))
+
+
+@functools.lru_cache(PLANS)
+def _sums(sizes: Sizes) -> tuple[Full, ...]:
+    """What is kept of the data's gradient: some images, where it has not the batch last, columns and products."""
+    size = sizes.channels * math.prod(axis.size for axis in sizes.axes)
+    images = evenly(sizes.batch, conv_blocks.BAND // max(1, size))
+    parts = [Blocks(sizes._replace(batch=n)) for n in (sizes.batch, images, sizes.batch % images) if n]
+    columns = max((math.prod(blocks.columns) for blocks in parts), default=0)
+    product = max((math.prod(blocks.product) for blocks in parts), default=0)
+    return (sizes.channels, *(axis.size for axis in sizes.axes), images), (columns,), (product,)
 
 
 class Col2Im(Algorithm):
@@ -111,24 +159,11 @@ class Col2Im(Algorithm):
     def serves(self, sizes: Sizes, which: str) -> bool:
         return which == DATA
 
-    @staticmethod
-    def _images(sizes: Sizes) -> int:
-        """How many images are added up at a time where the data's gradient has not the batch last."""
-        size = sizes.channels * math.prod(axis.size for axis in sizes.axes)
-        return evenly(sizes.batch, conv_blocks.BAND // max(1, size))
-
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
-        images = self._images(sizes)
-        parts = [Blocks(sizes._replace(batch=n)) for n in {sizes.batch, images, sizes.batch % images} if n]
-        image = (sizes.channels, *(axis.size for axis in sizes.axes), images)
-        columns, product = (
-            (max(math.prod(shape) for shape in shapes),)
-            for shapes in zip(*((blocks.columns, blocks.product) for blocks in parts))
-        )
-        return image, columns, product
+        return _sums(sizes)
 
     def cost(self, sizes: Sizes, which: str) -> float:
-        blocks = Blocks(sizes)
+        blocks, *_ = _plan(sizes, DATA)
         products = conv_cost.products(sizes, blocks.count, "iwf")
         if sizes.pointwise:
             return products
@@ -137,7 +172,7 @@ class Col2Im(Algorithm):
         return calls + conv_cost.added(elements, conv_cost.run(sizes)) + products
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
-        image, *spaces, _ = carved(space, self.spaces(sizes, DATA))
+        image, *spaces, _ = carved(space, _sums(sizes))
         if neighbours(batch_last(ddata), space):
             self._add_up(xp, sizes, batch_last(doutput), weight, batch_last(ddata), spaces)
             return
@@ -151,7 +186,7 @@ class Col2Im(Algorithm):
     @staticmethod
     def _add_up(xp: Any, sizes: Sizes, source: Any, weight: Any, image: Any, spaces: Any) -> None:
         """image (C, S..., N) from source, the gradient (F, O..., N) of the output."""
-        blocks = Blocks(sizes)
+        blocks, *_ = _plan(sizes, DATA)
         columns, product = spaces
         across = weight.reshape(sizes.groups, -1, sizes.inner).swapaxes(1, 2)
         if not sizes.pointwise:

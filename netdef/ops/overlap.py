@@ -9,13 +9,14 @@ them, which with few filters takes as long as the multiplication.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from netdef.ops import conv_blocks, conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, Turning, finish
 from netdef.ops.conv_blocks import Bands, batch_last, evenly, joined
-from netdef.ops.conv_sizes import Sizes, carved
+from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.shapes import Full
 
 #: columns that a product should have at most
@@ -34,7 +35,7 @@ class _Pieces:
         self.columns = self.width * math.prod(sizes.counts[1:-1]) * sizes.batch
         self.chunks = count // self.width if self.rank == 2 else 1
         row = max(1, sizes.channels * math.prod(sizes.kernel[1:]) * self.columns)
-        most = conv_blocks.BLOCK // row - self.first.kernel + 1
+        most = (conv_blocks.BLOCK // row - self.first.kernel) // self.first.stride + 1
         self.bands = Bands.fitting(sizes, 1)
         self.bands = Bands(sizes, evenly(self.first.windows, min(self.bands.rows, most)))
         self.block = evenly(self.chunks, conv_blocks.BLOCK // (row * self.bands.space[1]))
@@ -50,9 +51,10 @@ class _Pieces:
     def overlapping(self, xp: Any, band: Any) -> Any:
         """The matrices (chunks, rows, groups, inner, columns) of a band (chunks, groups, rows needed, C, k...)."""
         chunk, group, row, item = *band.strides[:3], band.itemsize
-        rows = band.shape[2] - self.first.kernel + 1
+        rows = (band.shape[2] - self.first.kernel) // self.first.stride + 1
         shape = (band.shape[0], rows, self.sizes.groups, self.sizes.inner, self.columns)
-        return xp.lib.stride_tricks.as_strided(band, shape, (chunk, row, group, self.columns * item, item))
+        steps = (chunk, row * self.first.stride, group, self.columns * item, item)
+        return xp.lib.stride_tricks.as_strided(band, shape, steps)
 
     def chunked(self, xp: Any, band: Any, axes: tuple[windows.Axis, ...]) -> Any:
         """A band (C, S..., N) as (chunks, groups, rows, channels of a group, k..., places of a chunk..., N)."""
@@ -81,8 +83,16 @@ class _Pieces:
         return self.bands.space, (self.block, *shape), product
 
 
+@functools.lru_cache(PLANS)
+def _plan(sizes: Sizes) -> tuple[_Pieces, tuple[Full, ...]]:
+    """How a convolution is cut, and the shapes of what it keeps."""
+    pieces = _Pieces(sizes)
+    matrix = (sizes.groups, sizes.filters // sizes.groups, sizes.inner)
+    return pieces, (*pieces.spaces(), matrix)
+
+
 class Overlap(Turning):
-    """One product for each row of the output, chunk and group, for windows that follow each other.
+    """One product for each row of the output, chunk and group, whose rows lie behind each other.
 
     Best with few filters and channels.
     """
@@ -92,18 +102,18 @@ class Overlap(Turning):
     def serves(self, sizes: Sizes, which: str) -> bool:
         if which == DATA:
             return super().serves(sizes, which)
-        return which == FORWARD and all(axis.stride == axis.dilate == 1 for axis in sizes.axes)
+        return which == FORWARD and sizes.axes[0].dilate == 1
 
     def cost(self, sizes: Sizes, which: str) -> float:
         if which == DATA:
             return super().cost(sizes, which)
-        pieces = _Pieces(sizes)
+        pieces, _ = _plan(sizes)
         bands = -(-pieces.first.windows // pieces.bands.rows)
         blocks = bands * -(-pieces.chunks // pieces.block)
         row = pieces.chunks * sizes.channels * math.prod(sizes.kernel[1:]) * pieces.columns
         copies = conv_cost.band(sizes, pieces.bands) + conv_cost.copied(
             row * pieces.bands.space[1] * bands,
-            pieces.columns if conv_cost.run(sizes) > 1 else 1,
+            min(pieces.columns, conv_cost.run(sizes)),
         )
         count = pieces.chunks * pieces.first.windows * sizes.groups
         products = conv_cost.small(count, sizes.filters / sizes.groups, pieces.columns, sizes.inner)
@@ -112,13 +122,13 @@ class Overlap(Turning):
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
             return super().spaces(sizes, which)
-        return *_Pieces(sizes).spaces(), (sizes.groups, sizes.filters // sizes.groups, sizes.inner)
+        return _plan(sizes)[1]
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
-        pieces = _Pieces(sizes)
-        image, matrices, product, matrix, _ = carved(space, self.spaces(sizes, FORWARD))
+        pieces, shapes = _plan(sizes)
+        image, matrices, product, matrix, _ = carved(space, shapes)
         first, *others = sizes.kernel
         rows_first = matrix.reshape(*matrix.shape[:2], first, -1, *others)
         xp.copyto(xp.moveaxis(rows_first, 2, 3), sizes.by_group(weight))

@@ -354,8 +354,10 @@ def load(xp: Any, data: Any, axes: Sequence[Axis], image: Any) -> None:
     With the batch last, whatever copies or adds taps runs over N neighbouring elements at least, several
     times faster than over the rows of one image.
     """
-    if not inside(axes):
-        image[...] = 0
+    for number, axis in enumerate(axes):
+        for border in (slice(0, axis.pad), slice(axis.pad + axis.size, axis.extent)):
+            if border.start < border.stop:
+                image[along(1 + number, border)] = 0
     xp.copyto(interior(image, axes, 1), xp.moveaxis(data, 0, -1))
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from netdef.ops import conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, finish
 from netdef.ops.conv_blocks import Bands, batch_last, evenly, joined
-from netdef.ops.conv_sizes import Sizes, carved
+from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.shapes import Full
 
 #: finite points at which the polynomials are multiplied; infinity is the last
@@ -200,6 +200,15 @@ class _Pieces:
             xp.copyto(xp.moveaxis(places, 0, rank), tiles)
 
 
+@functools.lru_cache(PLANS)
+def _plan(sizes: Sizes, which: str) -> tuple[_Pieces, tuple[Full, ...]]:
+    """How a pass is cut, and the shapes of what it keeps."""
+    pieces = _Pieces(sizes.turned() if which == DATA else sizes)
+    filters = (pieces.points, sizes.filters, sizes.channels // sizes.groups)
+    *spaces, most = pieces.spaces()
+    return pieces, (*spaces, most, filters, *((most, filters) if which == WEIGHT else ()))
+
+
 class Winograd(Algorithm):
     """F(4, 3) and F(2, 5) along one or two axes, for windows next to each other without dilation."""
 
@@ -212,14 +221,11 @@ class Winograd(Algorithm):
         return small and (which != DATA or sizes.turns)
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
-        pieces = _Pieces(sizes.turned() if which == DATA else sizes)
-        filters = (pieces.points, sizes.filters, sizes.channels // sizes.groups)
-        *spaces, most = pieces.spaces()
-        return *spaces, most, filters, *((most, filters) if which == WEIGHT else ())
+        return _plan(sizes, which)[1]
 
     def cost(self, sizes: Sizes, which: str) -> float:
         seen = sizes.turned() if which == DATA else sizes
-        pieces = _Pieces(seen)
+        pieces, _ = _plan(sizes, which)
         points, groups = pieces.points, seen.groups
         blocks = -(-pieces.tiles[0] // pieces.rows)
         tiles = seen.batch * math.prod(pieces.tiles)
@@ -249,19 +255,21 @@ class Winograd(Algorithm):
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
     ) -> None:
-        *spaces, filters, _ = carved(space, self.spaces(sizes, FORWARD))
+        pieces, shapes = _plan(sizes, FORWARD)
+        *spaces, filters, _ = carved(space, shapes)
         matrix = transforms(xp, sizes.kernel, space.dtype.name).weight
         self._filter(xp, matrix, weight, filters)
         grouped = filters.reshape(filters.shape[0], sizes.groups, -1, filters.shape[-1])
-        self._run(xp, sizes, data, grouped, bias, output, spaces)
+        self._run(xp, pieces, data, grouped, bias, output, spaces)
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """The same with turned filters, whose transform needs no copy of them."""
-        *spaces, filters, _ = carved(space, self.spaces(sizes, DATA))
+        pieces, shapes = _plan(sizes, DATA)
+        *spaces, filters, _ = carved(space, shapes)
         matrix = transforms(xp, sizes.kernel, space.dtype.name).turned
         self._filter(xp, matrix, weight, filters)
         grouped = filters.reshape(filters.shape[0], sizes.groups, -1, filters.shape[-1])
-        self._run(xp, sizes.turned(), doutput, grouped.swapaxes(2, 3), None, ddata, spaces)
+        self._run(xp, pieces, doutput, grouped.swapaxes(2, 3), None, ddata, spaces)
 
     @staticmethod
     def _filter(xp: Any, matrix: Any, weight: Any, filters: Any) -> None:
@@ -271,9 +279,9 @@ class Winograd(Algorithm):
 
     @staticmethod
     def _run(
-        xp: Any, sizes: Sizes, data: Any, filters: Any, bias: Any, output: Any, spaces: Sequence[Any]
+        xp: Any, pieces: _Pieces, data: Any, filters: Any, bias: Any, output: Any, spaces: Sequence[Any]
     ) -> None:
-        pieces = _Pieces(sizes)
+        sizes = pieces.sizes
         above, below, *places = spaces
         change = transforms(xp, sizes.kernel, above.dtype.name)
         target = batch_last(output)
@@ -299,8 +307,8 @@ class Winograd(Algorithm):
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
     ) -> None:
         """Summed in the transformed domain; the way there of each is the adjoint of its way back."""
-        pieces = _Pieces(sizes)
-        above, below, points, patches, total, upper, share, _ = carved(space, self.spaces(sizes, WEIGHT))
+        pieces, shapes = _plan(sizes, WEIGHT)
+        above, below, points, patches, total, upper, share, _ = carved(space, shapes)
         change = transforms(xp, sizes.kernel, space.dtype.name)
         share, total = (
             array.reshape(pieces.points, sizes.groups, -1, array.shape[-1]) for array in (share, total)

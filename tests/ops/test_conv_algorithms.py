@@ -204,11 +204,9 @@ def test_what_is_chosen():
 
 def test_a_wish_that_cannot_be_granted_is_told():
     """The cheapest algorithm takes its place, and the text says which one cannot serve."""
-    assert chosen((4, 3, 16, 16), 8, 3, stride=2, wanted="winograd") == [
-        "im2col (winograd cannot)",
-        "col2im (winograd cannot)",
-        "im2col (winograd cannot)",
-    ]
+    cheapest = chosen((4, 3, 16, 16), 8, 3, stride=2)
+    told = [f"{name} (winograd cannot)" for name in cheapest]
+    assert chosen((4, 3, 16, 16), 8, 3, stride=2, wanted="winograd") == told
     assert chosen((4, 3, 16, 16), 8, 3, wanted="direct") == ["direct"] * 3
     assert chosen((4, 3, 16, 16), 8, 3, wanted="auto") == chosen((4, 3, 16, 16), 8, 3)
     with pytest.raises(ValueError, match=r"there is no algorithm fft; there are auto, pointwise, .*direct"):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdef.ops import conv_blocks, winograd
+from netdef.ops import conv_blocks, im2col, overlap, winograd
 from netdef.ops.base import kernel_arguments
 from netdef.ops.convolution import Convolution, ConvolutionV1
 from netdef.ops.shapes import ShapeError, Shapes
@@ -84,14 +84,30 @@ def test_sums_of_products(case, layout, kernels):
     check(kernels(op, {"data": data}, layout=layout), stride, pad, dilate, groups)
 
 
+@pytest.fixture
+def cut(monkeypatch):
+    """Sets how large blocks and bands may be; plans made before or meanwhile are forgotten."""
+    plans = (im2col._plan, im2col._sums, overlap._plan, winograd._plan)
+
+    def set_sizes(block, band):
+        monkeypatch.setattr(conv_blocks, "BLOCK", block)
+        monkeypatch.setattr(conv_blocks, "WHOLE", block)
+        monkeypatch.setattr(conv_blocks, "BAND", band)
+        monkeypatch.setattr(winograd, "BLOCK", block)
+        for plan in plans:
+            plan.cache_clear()
+
+    yield set_sizes
+    for plan in plans:
+        plan.cache_clear()
+
+
 @pytest.mark.parametrize("wanted", ["im2col", "overlap", "winograd"])
 @pytest.mark.parametrize("layout", ["C", "last", "gaps"])
 @pytest.mark.parametrize(("block", "band"), [(1, 1), (200, 1), (1000, 300), (10**6, 10**6)])
-def test_pieces_of_any_size(block, band, layout, wanted, kernels, monkeypatch):
+def test_pieces_of_any_size(block, band, layout, wanted, kernels, cut):
     """Bands and blocks that do not divide the rows evenly, single rows and parts of rows included."""
-    monkeypatch.setattr(conv_blocks, "BLOCK", block)
-    monkeypatch.setattr(conv_blocks, "BAND", band)
-    monkeypatch.setattr(winograd, "BLOCK", block)
+    cut(block, band)
     op = Convolution(kernel=(3, 3), pad=(1, 1), num_filter=4, num_group=2)
     run = kernels(op, {"data": (5, 2, 7, 8)}, layout=layout)
     run.op = op.tuned(run.shapes, "float64", wanted)
@@ -101,10 +117,9 @@ def test_pieces_of_any_size(block, band, layout, wanted, kernels, monkeypatch):
 
 @pytest.mark.parametrize("wanted", ["im2col", "overlap"])
 @pytest.mark.parametrize("data", [(3, 2, 9), (3, 2, 4, 3, 5)])
-def test_pieces_over_any_number_of_axes(data, wanted, kernels, monkeypatch):
+def test_pieces_over_any_number_of_axes(data, wanted, kernels, cut):
     """One spatial axis, which has no second one to cut, and three; a wide batch, padding beyond the data."""
-    monkeypatch.setattr(conv_blocks, "BLOCK", 60)
-    monkeypatch.setattr(conv_blocks, "BAND", 40)
+    cut(60, 40)
     rank = len(data) - 2
     op = Convolution(kernel=(3,) * rank, pad=(3,) * rank, num_filter=4, num_group=2)
     run = kernels(op, {"data": data}, layout="last")
