@@ -42,6 +42,8 @@ class Transforms(NamedTuple):
     turned: Any
     #: (m, P): points to a tile of the output
     output: Any
+    #: (P, m): a tile of the output's gradient to points
+    heads: Any
 
 
 def _polynomial(roots: Sequence[int]) -> list[int]:
@@ -83,7 +85,8 @@ def transforms(xp: Any, kernel: Full, dtype: str) -> Transforms:
     for size in kernel:
         whole = [xp.kron(left, xp.asarray(right)) for left, right in zip(whole, matrices(size))]
     data, weight, output = (xp.ascontiguousarray(array, dtype) for array in whole)
-    return Transforms(data, weight, xp.ascontiguousarray(weight[:, ::-1]), output)
+    turned, heads = xp.ascontiguousarray(weight[:, ::-1]), xp.ascontiguousarray(output.T)
+    return Transforms(data, weight, turned, output, heads)
 
 
 class _Pieces:
@@ -318,7 +321,7 @@ class Winograd(Algorithm):
             for here, there in pieces.blocks(rows):
                 heads, under = pieces.under.under(xp, doutput, there, below)
                 whole = slice(0, there.stop - there.start)
-                left = pieces.transformed(xp, change.output.T, heads, under, whole, (upper, patches))
+                left = pieces.transformed(xp, change.heads, heads, under, whole, (upper, patches))
                 right = pieces.transformed(xp, change.data, band, axes, here, (points, patches))
                 xp.matmul(left, right.swapaxes(2, 3), out=sums)
                 if sums is share:
