@@ -60,7 +60,8 @@ class Algorithm:
 def finish(xp: Any, sizes: Sizes, block: Any, bias: Any) -> None:
     """What is left to do with a part of the output while it is in the cache: to add the bias.
 
-    block (groups, filters of a group, columns); what else is done to single elements of the output belongs here.
+    block (groups, filters of a group, columns).  What else is done to single elements of the output belongs
+    here, too.
     """
     if bias is not None:
         xp.add(block, bias.reshape(sizes.groups, -1, 1), out=block)
@@ -78,7 +79,7 @@ class Turning(Algorithm):
 
     def cost(self, sizes: Sizes, which: str) -> float:
         turned = sizes.turned()
-        return math.prod(turned.weight) * conv_cost.COPY + self.cost(turned, FORWARD)
+        return math.prod(turned.weight) * conv_cost.TURN + self.cost(turned, FORWARD)
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         turned = sizes.turned()

@@ -147,7 +147,7 @@ class Blocks:
         return (self.sizes.filters, *self.places)
 
     def within(self, rows: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """The blocks of a band of rows: where each lies along the first axes of the band and of the output."""
+        """The blocks of a band of rows: where each lies along the first axes of band and output."""
         _, *others = self.sizes.counts
         parts: list[tuple[slice, ...]] = [()]
         if others:
@@ -160,7 +160,7 @@ class Blocks:
 
 
 def elements_of(axis: windows.Axis, here: slice) -> Iterator[tuple[int, slice, slice]]:
-    """For each tap that falls on the input for some of the windows `here`: its number, which of them, and where.
+    """Each tap that falls on the input for some of the windows `here`: its number, which of them, and where.
 
     >>> axis = windows.Axis(size=4, kernel=3, stride=1, pad=1, dilate=1, windows=4)
     >>> list(elements_of(axis, slice(0, 2)))[0]
@@ -179,10 +179,10 @@ def elements_of(axis: windows.Axis, here: slice) -> Iterator[tuple[int, slice, s
 def add_columns(
     xp: Any, columns: Any, there: tuple[slice, ...], axes: tuple[windows.Axis, ...], image: Any
 ) -> None:
-    """Add the columns (C, k..., O..., N) of a block to the elements of an image (C, S..., N) that they stand for.
+    """Add the columns (C, k..., O..., N) of a block to those elements of an image (C, S..., N) that they saw.
 
-    `there` is where the block lies along the first axes of the output.  Padding gets nothing.  Windows overlap
-    in memory, so that taps are added one after the other (col2im).
+    `there` is where the block lies along the first axes of the output.  Padding gets nothing.  Windows
+    overlap in memory, so that taps are added one after the other (col2im); a single tap is copied.
     """
     single = all(axis.kernel == 1 for axis in axes)
     places = (*there, *(slice(0, axis.windows) for axis in axes[len(there) :]))

@@ -1,8 +1,8 @@
 """What the steps of a convolution cost, in nanoseconds: the figures that algorithms are compared by.
 
-Measured with numpy 2.4 and OpenBLAS 0.3.31 on one core with AVX-512 and 2 MB of second-level cache, for arrays
-with the batch last.  Only their ratios matter, and no machine measures them anew: the same net gets the same
-algorithms everywhere.
+Measured with numpy 2.4 and OpenBLAS 0.3.31 on one core with AVX-512 and 2 MB of second-level cache, for
+arrays with the batch last.  Only their ratios matter, and no machine measures them anew: the same net gets
+the same algorithms everywhere.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from netdef.ops.conv_sizes import Sizes
 RATE = 154.0
 #: multiplications of the largest product that OpenBLAS makes without packing its factors
 SMALL = 1e6
-#: for each call of numpy in a loop
+#: for each call of numpy in a loop, views included
 CALL = 2000.0
 #: for each element of a copy in cache and of one beyond, and for each row that lies in one piece
 COPY, FETCH, ROW = 0.10, 0.25, 5.0
 #: for each element that is added to an array, and for each row that lies in one piece
 ADD, ADD_ROW = 0.15, 12.0
-#: elements that lie apart are copied one by one
-APART = 0.7
+#: for each element that is multiplied by a number or added, with rows of a hundred elements
+TAP = 0.45
+#: elements that lie apart are copied one by one, those of a weight that is turned as well
+APART, TURN = 0.7, 1.2
 
 
 def product(count: float, rows: float, columns: float, inner: float) -> float:
@@ -33,7 +35,7 @@ def product(count: float, rows: float, columns: float, inner: float) -> float:
 
 
 def small(count: float, rows: float, columns: float, inner: float) -> float:
-    """`count` products of matrices that lie in one piece; OpenBLAS does not pack them where they are small."""
+    """Products of matrices that lie in one piece each; OpenBLAS does not pack them where they are small."""
     work = rows * columns * inner
     if work > SMALL:
         return product(count, rows, columns, inner)
@@ -42,16 +44,17 @@ def small(count: float, rows: float, columns: float, inner: float) -> float:
 
 
 def products(sizes: Sizes, count: int, order: str) -> float:
-    """The products of all groups in `count` blocks; `order` says what their rows, columns and inner elements are.
+    """The products of all groups in `count` blocks.
 
-    It is made of the letters `w` for the windows of a block, `f` for filters and `i` for inner.
+    `order` says what their rows, columns and inner elements are, in the letters `w` for the windows of a
+    block, `f` for filters and `i` for inner.
     """
     numbers = {
         "w": sizes.batch * math.prod(sizes.counts) / count,
         "f": sizes.filters / sizes.groups,
         "i": sizes.inner,
     }
-    return count * CALL * 2 + product(count * sizes.groups, *(numbers[key] for key in order))
+    return count * CALL * 6 + product(count * sizes.groups, *(numbers[key] for key in order))
 
 
 def run(sizes: Sizes) -> int:
@@ -82,14 +85,3 @@ def band(sizes: Sizes, bands: Bands) -> float:
     whole = sizes.batch * math.prod(sizes.padded)
     padded = any(axis.extent > axis.size for axis in sizes.axes)
     return padded * bands.copied * whole * FETCH
-
-
-TURN, TURN_BACK, REUSE, SCATTER, FEW_ROWS = 0.7, 0.55, 0.17, 0.45, 1.2
-
-
-def turn(batch: int) -> float:
-    return TURN if batch > 1 else COPY
-
-
-def turn_back(batch: int) -> float:
-    return TURN_BACK if batch > 1 else COPY

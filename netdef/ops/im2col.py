@@ -103,7 +103,7 @@ class Im2Col(Turning):
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
     ) -> None:
-        """With few filters sums are (groups, inner, filters of a group): OpenBLAS is quicker that way round."""
+        """Sums are (groups, inner, filters) where filters are few: OpenBLAS is quicker that way round."""
         rank = len(sizes.axes)
         blocks, bands, shapes = _plan(sizes, WEIGHT)
         image, columns, product, share, total, _ = carved(space, shapes)
@@ -142,7 +142,7 @@ class Im2Col(Turning):
 
 @functools.lru_cache(PLANS)
 def _sums(sizes: Sizes) -> tuple[Full, ...]:
-    """What is kept of the data's gradient: some images, where it has not the batch last, columns and products."""
+    """Images of the data's gradient, for one that has not the batch last, and columns and products."""
     size = sizes.channels * math.prod(axis.size for axis in sizes.axes)
     images = evenly(sizes.batch, conv_blocks.BAND // max(1, size))
     parts = [Blocks(sizes._replace(batch=n)) for n in (sizes.batch, images, sizes.batch % images) if n]

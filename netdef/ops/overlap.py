@@ -49,22 +49,23 @@ class _Pieces:
         )
 
     def overlapping(self, xp: Any, band: Any) -> Any:
-        """The matrices (chunks, rows, groups, inner, columns) of a band (chunks, groups, rows needed, C, k...)."""
-        chunk, group, row, item = *band.strides[:3], band.itemsize
+        """The matrices (chunks, rows, groups, inner, columns) of chunks (chunks, groups, rows, C, k...)."""
+        chunk, group, row = band.strides[:3]
+        item = band.itemsize
         rows = (band.shape[2] - self.first.kernel) // self.first.stride + 1
         shape = (band.shape[0], rows, self.sizes.groups, self.sizes.inner, self.columns)
         steps = (chunk, row * self.first.stride, group, self.columns * item, item)
         return xp.lib.stride_tricks.as_strided(band, shape, steps)
 
     def chunked(self, xp: Any, band: Any, axes: tuple[windows.Axis, ...]) -> Any:
-        """A band (C, S..., N) as (chunks, groups, rows, channels of a group, k..., places of a chunk..., N)."""
+        """A band (C, S..., N) as (chunks, groups, rows, channels of a group, k..., places..., N)."""
         groups = self.sizes.groups
         taps = windows.taps(xp, band, axes[1:], 2)
         apart = taps.reshape(groups, -1, *taps.shape[1:]).swapaxes(1, 2)
         return self._chunks(xp, apart, apart.ndim - 2)
 
     def results(self, xp: Any, target: Any) -> Any:
-        """Rows of the output (F, O..., N) as (chunks, rows, groups, filters of a group, places of a chunk..., N)."""
+        """Rows of the output (F, O..., N) as (chunks, rows, groups, filters of a group, places..., N)."""
         apart = target.reshape(self.sizes.groups, -1, *target.shape[1:])
         return self._chunks(xp, xp.moveaxis(apart, 2, 0), apart.ndim - 2)
 
@@ -102,7 +103,7 @@ class Overlap(Turning):
     def serves(self, sizes: Sizes, which: str) -> bool:
         if which == DATA:
             return super().serves(sizes, which)
-        return which == FORWARD and sizes.axes[0].dilate == 1
+        return which == FORWARD and sizes.kernel[0] > 1 and sizes.axes[0].dilate == 1
 
     def cost(self, sizes: Sizes, which: str) -> float:
         if which == DATA:
@@ -117,7 +118,7 @@ class Overlap(Turning):
         )
         count = pieces.chunks * pieces.first.windows * sizes.groups
         products = conv_cost.small(count, sizes.filters / sizes.groups, pieces.columns, sizes.inner)
-        return blocks * 2 * conv_cost.CALL + copies + products
+        return blocks * 12 * conv_cost.CALL + copies + products
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
@@ -144,6 +145,8 @@ class Overlap(Turning):
                 products = result if direct else windows.carve(product.reshape(-1), result.shape)
                 flat = products.reshape(*products.shape[:4], -1)
                 xp.matmul(matrix, pieces.overlapping(xp, here), out=flat)
-                finish(xp, sizes, flat, bias)
                 if not direct:
+                    finish(xp, sizes, flat, bias)
                     xp.copyto(result, products)
+            if direct:  # the rows of a band are longer than those of a chunk
+                finish(xp, sizes, sizes.matrices(target[:, rows]), bias)

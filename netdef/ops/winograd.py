@@ -135,11 +135,18 @@ class _Pieces:
             yield slice(start - rows.start, stop - rows.start), slice(start, stop)
 
     def transformed(
-        self, xp: Any, matrix: Any, band: Any, axes: tuple[windows.Axis, ...], here: slice, spaces: Sequence[Any]
+        self,
+        xp: Any,
+        matrix: Any,
+        band: Any,
+        axes: tuple[windows.Axis, ...],
+        here: slice,
+        spaces: Sequence[Any],
     ) -> Any:
-        """Some rows of the tiles of a band in the transformed domain: (points, groups, channels of a group, tiles).
+        """Some rows of the tiles of a band in the transformed domain.
 
-        They lie in the first of two workspaces; the other one is free again afterwards.
+        They are (points, groups, channels of a group, tiles) and lie in the first of two workspaces; the
+        other one is free again afterwards.
         """
         first, *others = axes
         start = here.start * first.stride
@@ -169,7 +176,8 @@ class _Pieces:
         view = apart.transpose(0, 3, 1, 2, 4, 5)
         tiles = windows.carve(space, view.shape)
         xp.copyto(tiles, view)
-        channel, chunk, row, item = *tiles.strides[:3], tiles.itemsize
+        channel, chunk, row = tiles.strides[:3]
+        item = tiles.itemsize
         length = self.width * part.shape[-1]
         shape = (part.shape[0], first.windows, tiles.shape[1], first.kernel * second.kernel, length)
         steps = (channel, row * first.stride, chunk, length * item, item)
@@ -181,7 +189,7 @@ class _Pieces:
         return xp.moveaxis(points.reshape(*points.shape[:3], chunks, -1), 0, 3)
 
     def back(self, xp: Any, matrix: Any, points: Any, space: Any, target: Any) -> None:
-        """Points (points, channels, tiles) back to the tiles of target (channels, S..., N), which they cover."""
+        """Points (points, channels, tiles) back to the tiles of target (channels, S..., N)."""
         rank, channels, batch = len(self.sizes.axes), target.shape[0], target.shape[-1]
         counts = tuple(size // step for size, step in zip(target.shape[1:], self.tile))
         axes = tuple(
@@ -235,7 +243,7 @@ class Winograd(Algorithm):
         tile = math.prod(pieces.tile)
         filters = points * sizes.filters * sizes.channels / groups
         row = max(1, pieces.width) * seen.batch
-        copies = conv_cost.band(pieces.over.sizes, pieces.over) + conv_cost.band(pieces.under.sizes, pieces.under)
+        copies = sum(conv_cost.band(bands.sizes, bands) for bands in (pieces.over, pieces.under))
         gathered = points * pieces.tile[0] / POINTS if pieces.width else points
         copies += conv_cost.copied(tiles * seen.channels * gathered, seen.batch)
         copies += conv_cost.copied(tiles * seen.filters * tile, seen.batch)
@@ -253,7 +261,7 @@ class Winograd(Algorithm):
             shape = shape[0], shape[2], shape[1]
             copies += blocks * filters * conv_cost.ADD
         products = conv_cost.product(blocks * points * groups, *shape)
-        return blocks * 4 * conv_cost.CALL + copies + changes + products
+        return blocks * 15 * conv_cost.CALL + copies + changes + products
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
