@@ -30,6 +30,8 @@ CASES = [
     ((17, 2, 11), 3, (5,), (1,), (2,), (1,), 1),
     ((2, 2, 5, 4, 6), 4, (3, 2, 3), (1, 2, 1), (1, 0, 1), (1, 1, 2), 2),
     ((3, 3, 3, 3), 2, (3, 3), (1, 1), (3, 3), (1, 1), 1),
+    ((16, 2, 12, 14), 4, (3, 3), (1, 1), (0, 0), (1, 1), 2),
+    ((9, 3, 11, 12), 4, (3, 2), (2, 2), (1, 0), (1, 2), 1),
 ]
 TENSORS = {"output": FORWARD, "ddata": DATA, "dweight": WEIGHT}
 
@@ -103,13 +105,35 @@ def test_every_algorithm_computes_the_same(case, dtype, tolerance, kernels):
 @pytest.mark.parametrize("layout", ["last", "gaps"])
 def test_any_strides(layout, wanted, kernels):
     """Every algorithm takes and gives arrays of any memory layout."""
-    for case in (CASES[1], CASES[3], CASES[7], CASES[10], CASES[13]):
+    for case in CASES:
         plain = operator(case)
         run = kernels(plain, {"data": case[0]}, layout=layout)
         run.op = tuned(plain, run, wanted, "float64")
         heads = run.head_gradients()
         arrays = (run.arrays[name] for name in ("data", "weight", "bias"))
         right = expected(case, *arrays, heads["doutput"])
+        results = {**run.forward(), **run.backward(heads)}
+        for name, values in right.items():
+            np.testing.assert_allclose(results[name], values, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("wanted", ALGORITHMS)
+@pytest.mark.parametrize("layout", ["C", "last"])
+@pytest.mark.parametrize("other", ["data", "output"])
+def test_layouts_that_differ(other, layout, wanted, kernels):
+    """The first layer's data, or the last one's output, may have the batch first where all else has it last."""
+    for case in (CASES[3], CASES[4], CASES[8], CASES[10], CASES[11], CASES[16]):
+        plain = operator(case)
+        run = kernels(plain, {"data": case[0]}, layout=layout)
+        run.op = tuned(plain, run, wanted, "float64")
+        heads = run.head_gradients()
+        arrays = (run.arrays[name] for name in ("data", "weight", "bias"))
+        right = expected(case, *arrays, heads["doutput"])
+        run.layout = "last" if layout == "C" else "C"
+        held = heads if other == "output" else run.arrays
+        name = "doutput" if other == "output" else "data"
+        held[name], values = run.empty(name), held[name]
+        held[name][...] = values
         results = {**run.forward(), **run.backward(heads)}
         for name, values in right.items():
             np.testing.assert_allclose(results[name], values, rtol=1e-10, atol=1e-10)
@@ -142,11 +166,12 @@ def test_deconvolution_with_every_algorithm(attributes, shapes, wanted, kernels)
 
 
 @pytest.mark.parametrize("wanted", ALGORITHMS)
-def test_nothing_is_allocated(wanted, kernels):
+@pytest.mark.parametrize("layout", ["C", "last"])
+def test_nothing_is_allocated(layout, wanted, kernels):
     """A second call of either kernel takes far less memory than any of its arrays."""
     for case in (((16, 8, 16, 16), *CASES[1][1:]), ((16, 16, 16, 16), 16, (1, 1), (2, 2), (0, 0), (1, 1), 1)):
         op = operator(case)
-        run = kernels(op, {"data": case[0]}, "float32")
+        run = kernels(op, {"data": case[0]}, "float32", layout=layout)
         op = tuned(op, run, wanted, "float32")
         arrays = {**run.arrays, **run.forward(), **run.head_gradients()}
         arrays.update((name, run.empty(name)) for name in run.step.writes)
