@@ -17,8 +17,8 @@ from netdef.ops.shapes import Full
 
 #: floats in the columns of a block, so that they stay in the second-level cache
 BLOCK = 256 * 1024
-#: likewise where the data themselves are the columns, which nothing copies
-WHOLE = 1024 * 1024
+#: floats in the columns or products of a block where the data themselves are the columns
+WHOLE = 512 * 1024
 #: floats in a band that is copied, which is read once or twice for each element of a kernel
 BAND = 512 * 1024
 
@@ -122,7 +122,8 @@ class Blocks:
         second = others[0] if others else 1
         #: a weight beyond the cache is read for every block, which may be as large
         cached = max(WHOLE if sizes.pointwise else BLOCK, sizes.filters * sizes.inner)
-        place = max(1, sizes.channels * sizes.taps * sizes.batch * math.prod(others[1:]))
+        rows = max(sizes.channels, sizes.filters) if sizes.pointwise else sizes.channels * sizes.taps
+        place = max(1, rows * sizes.batch * math.prod(others[1:]))
         self.rows = evenly(count, cached // (place * second))
         self.second = second if place * second <= cached else evenly(second, cached // place)
 

@@ -121,7 +121,7 @@ def test_any_strides(layout, wanted, kernels):
 @pytest.mark.parametrize("layout", ["C", "last"])
 @pytest.mark.parametrize("other", ["data", "output"])
 def test_layouts_that_differ(other, layout, wanted, kernels):
-    """The first layer's data, or the last one's output, may have the batch first where all else has it last."""
+    """Data or output may have the batch first where all else has it last, and the other way round."""
     for case in (CASES[3], CASES[4], CASES[8], CASES[10], CASES[11], CASES[16]):
         plain = operator(case)
         run = kernels(plain, {"data": case[0]}, layout=layout)
