@@ -114,14 +114,15 @@ class Bands:
 
 
 class Blocks:
-    """The blocks of the output."""
+    """The blocks of the output: twice as large where columns are added up, which takes many calls."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, added: bool = False) -> None:
         self.sizes = sizes
         count, *others = sizes.counts
         second = others[0] if others else 1
         #: a weight beyond the cache is read for every block, which may be as large
-        cached = max(WHOLE if sizes.pointwise else BLOCK, sizes.filters * sizes.inner)
+        room = WHOLE if sizes.pointwise else BLOCK * 2 if added else BLOCK
+        cached = max(room, sizes.filters * sizes.inner)
         rows = max(sizes.channels, sizes.filters) if sizes.pointwise else sizes.channels * sizes.taps
         place = max(1, rows * sizes.batch * math.prod(others[1:]))
         self.rows = evenly(count, cached // (place * second))

@@ -32,7 +32,7 @@ class _Plan(NamedTuple):
 
 @functools.lru_cache(PLANS)
 def _plan(sizes: Sizes, which: str) -> _Plan:
-    blocks = Blocks(sizes)
+    blocks = Blocks(sizes, added=which == DATA)
     bands = Bands.fitting(sizes, blocks.rows)
     sums: tuple[Full, ...] = ()
     if which == WEIGHT:
@@ -145,7 +145,8 @@ def _sums(sizes: Sizes) -> tuple[Full, ...]:
     """Images of the data's gradient, for one that has not the batch last, and columns and products."""
     size = sizes.channels * math.prod(axis.size for axis in sizes.axes)
     images = evenly(sizes.batch, conv_blocks.BAND // max(1, size))
-    parts = [Blocks(sizes._replace(batch=n)) for n in (sizes.batch, images, sizes.batch % images) if n]
+    batches = [batch for batch in (sizes.batch, images, sizes.batch % images) if batch]
+    parts = [Blocks(sizes._replace(batch=batch), added=True) for batch in batches]
     columns = max((math.prod(blocks.columns) for blocks in parts), default=0)
     product = max((math.prod(blocks.product) for blocks in parts), default=0)
     return (sizes.channels, *(axis.size for axis in sizes.axes), images), (columns,), (product,)
