@@ -135,6 +135,7 @@ class Convolving(Op, abstract=True):
 #: products with half as many rows were measured to take a fifth longer than with half of the columns
 FEW_FILTERS = 64
 
+
 def bias_gradient(xp: Any, doutput: Any, dbias: Any, space: Any) -> None:
     """dbias (F,) from doutput (N, F, O...), with a workspace of an element for each of N and O...
 

@@ -232,7 +232,6 @@ class Depthwise(Algorithm):
         pieces = _pieces(sizes)
         blocks = -(-sizes.batch // pieces.images) * -(-sizes.groups // pieces.groups)
         places = sizes.batch * math.prod(pieces.wide if which == DATA else pieces.phase)
-        turn = conv_cost.turn(sizes.batch)
         moved = sizes.batch * sizes.channels * math.prod(sizes.padded[1:]) + places * sizes.filters
         products = sizes.filters * pieces.of_group
         each = {
@@ -241,7 +240,7 @@ class Depthwise(Algorithm):
             WEIGHT: products * DOT,
         }[which]
         calls = blocks * (4 + pieces.phases) * conv_cost.CALL + sizes.groups * 200
-        return calls + moved * turn + places * sizes.taps * each
+        return calls + conv_cost.copied(moved, conv_cost.run(sizes)) + places * sizes.taps * each
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
