@@ -39,7 +39,7 @@ def small(count: float, rows: float, columns: float, inner: float) -> float:
     work = rows * columns * inner
     if work > SMALL:
         return product(count, rows, columns, inner)
-    loss = 1.1 if columns % 32 == 0 else 1.4
+    loss = 1.3 if columns % 32 == 0 else 1.5
     return count * (100 + 2 * work * loss * (1 + 2 / rows + 6 / inner) / RATE)
 
 

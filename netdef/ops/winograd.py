@@ -261,7 +261,8 @@ class Winograd(Algorithm):
             shape = shape[0], shape[2], shape[1]
             copies += blocks * filters * conv_cost.ADD
         products = conv_cost.product(blocks * points * groups, *shape)
-        return blocks * 15 * conv_cost.CALL + copies + changes + products
+        calls = blocks * (30 if which == WEIGHT else 15) * conv_cost.CALL
+        return calls + copies + changes + products
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
