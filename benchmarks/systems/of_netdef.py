@@ -25,7 +25,7 @@ def version() -> str:
 
 def open_net(job: dict[str, Any], variant: str) -> Training | Inference:
     """The net of a job with its weights and data."""
-    set_threads(job["threads"] or cores())
+    set_threads(job["threads"] or cores(), forks=True)
     loaded = load(Case(job["task"], job["net"], job["batch"]))
     blobs = Blobs(seed=0)
     blobs.add(loaded.net, loaded.shapes)

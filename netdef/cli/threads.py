@@ -25,7 +25,7 @@ def use_threads(count: int | None) -> None:
     hold_blas_to_one_thread()
     from netdef.runtime.threads import set_threads
 
-    set_threads(count or cores())
+    set_threads(count or cores(), forks=True)
 
 
 def cores() -> int:

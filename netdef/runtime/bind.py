@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
@@ -10,10 +11,12 @@ from netdef.diag import MXNetError
 from netdef.graph.node import Node
 from netdef.ops.base import Op, kernel_arguments
 from netdef.runtime import shards
-from netdef.runtime.kernels import Call, run_pieces, run_shards
+from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_together
+from netdef.runtime.memory import aligned_empty, zeros
 from netdef.runtime.pieces import Piece, part_of
 from netdef.runtime.plan import HEAD_GRADIENT, Plan, Step, Tensor
 from netdef.runtime.sums import Sum, add_up, groups_of
+from netdef.runtime.team import Team, shareable
 
 #: a node, and the arrays that its kernel wrote by the operator's names
 Watched = tuple[Node, dict[str, Any]]
@@ -97,7 +100,8 @@ class Binder:
         self._xp, self._plan, self._instances = xp, plan, instances
         self._arena = pool.take(xp, plan.arena_bytes)
         heads = [t for t in plan.head_gradients if t is not None]
-        self._external = {**external, HEAD_GRADIENT: {t.name: xp.zeros(t.shape, t.dtype) for t in heads}}
+        self._external = {**external, HEAD_GRADIENT: {t.name: zeros(xp, t.shape, t.dtype) for t in heads}}
+        self._team = Team(partial(quiet, xp))
         self._injected = {"xp": xp, "train": plan.train, "random": random}
 
     def bind(self) -> Bound:
@@ -193,7 +197,14 @@ class Binder:
     def _joined(self, calls: Sequence[_Calls]) -> Iterator[Call]:
         """One call for each run of steps, and for each step outside of runs."""
         for _, group in groupby(enumerate(calls), lambda item: item[1].step.run or -item[0]):
-            yield self._call([each for _, each in group])
+            yield self._together(self._call([each for _, each in group]))
+
+    def _together(self, call: Call) -> Call:
+        """The same call, made by several processes where it is that of a run and arrays are shared."""
+        function, (_, *arguments) = call
+        if function is not run_shards or not shareable(arguments[0]):
+            return call
+        return run_together, (self._xp, self._team, self._team.add(arguments[0]), *arguments)
 
     def _call(self, each: Sequence[_Calls]) -> Call:
         """The call of one step, or of the steps of a run."""
@@ -214,10 +225,3 @@ def _seen(piece: Piece, number: int, stored: Mapping[str, _Stored]) -> dict[str,
     blocks = {name: array[number] for name, array in stored.items() if isinstance(array, list)}
     whole = {name: array for name, array in stored.items() if name not in blocks}
     return {**part_of(piece, whole), **blocks}
-
-
-def aligned_empty(xp: Any, size: int, alignment: int = 64) -> Any:
-    """Uninitialised bytes from a multiple of `alignment` on, so that vector loads do not straddle lines."""
-    block = xp.empty(size + alignment, "uint8")
-    start = -block.__array_interface__["data"][0] % alignment if hasattr(block, "__array_interface__") else 0
-    return block[start : start + size]

@@ -7,10 +7,13 @@ with any number of them.  numpy and BLAS let other threads run while they comput
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any
+
+from netdef.runtime.memory import share_memory
 
 Piece = tuple[Callable[..., Any], Sequence[Any]]
 
@@ -92,16 +95,30 @@ class Threads:
 _pool = Threads()
 
 
-def set_threads(count: int) -> None:
+#: whether executors that are made from now on may go through shards of the batch in processes
+_forks = False
+
+
+def set_threads(count: int, forks: bool = False) -> None:
     """Compute with `count` threads from now on; raises `ValueError` for less than one.
 
-    BLAS should be held to one thread then: both together would ask for more cores than there are.
+    BLAS should be held to one thread then: both together would ask for more cores than there are.  With
+    `forks`, shards of the batch are computed by processes where the system can fork any: call it before
+    arrays are made, which are in shared memory then.
     """
-    global _pool
+    global _pool, _forks
+    _forks = forks and count > 1 and sys.platform == "linux"
+    if _forks:
+        share_memory()
     if count != _pool.count:
         made = Threads(count)
         _pool.close()
         _pool = made
+
+
+def processes() -> int:
+    """How many processes go through shards of the batch."""
+    return _pool.count if _forks else 1
 
 
 def run(guard: Callable[[], Any], pieces: Sequence[Piece]) -> None:

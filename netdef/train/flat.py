@@ -7,10 +7,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from netdef.runtime.bind import aligned_empty
-
-#: every array starts at a multiple of this many bytes, a cache line
-_LINE = 64
+from netdef.runtime.memory import LINE, zeros
 
 
 class Flat:
@@ -21,14 +18,14 @@ class Flat:
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: str) -> None:
         self.shapes, self.dtype = dict(shapes), dtype
-        line = _LINE // np.dtype(dtype).itemsize
+        line = LINE // np.dtype(dtype).itemsize
         #: where each array stands in `whole`, the room behind it included
         self.spans: dict[str, slice] = {}
         end = 0
         for name, shape in self.shapes.items():
             start, end = end, end + -(-math.prod(shape) // line) * line
             self.spans[name] = slice(start, end)
-        self.whole = zeros((end,), dtype)
+        self.whole = zeros(np, (end,), dtype)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays, which are views of `whole`."""
@@ -40,11 +37,3 @@ class Flat:
     def like(self, names: Collection[str]) -> Flat:
         """Zeros of the same shapes in the same order, for those of these names only."""
         return Flat({name: shape for name, shape in self.shapes.items() if name in names}, self.dtype)
-
-
-def zeros(shape: tuple[int, ...], dtype: str) -> np.ndarray:
-    """Zeros that start at a cache line."""
-    block: np.ndarray = aligned_empty(np, math.prod(shape) * np.dtype(dtype).itemsize, _LINE)
-    array = block.view(dtype).reshape(shape)
-    array[...] = 0
-    return array

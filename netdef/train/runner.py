@@ -16,8 +16,9 @@ from netdef.passes.infer import infer_shapes
 from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
 from netdef.runtime.folding import fill_folded
+from netdef.runtime.memory import zeros
 from netdef.train.blobs import Blobs
-from netdef.train.flat import Flat, zeros
+from netdef.train.flat import Flat
 
 
 class Runner:
@@ -42,7 +43,7 @@ class Runner:
         conv_algo: str = "",
     ) -> None:
         self.net, self.blobs = net, blobs
-        self.inputs = {blob: zeros(shapes[blob], blobs.dtype) for blob in net.inputs}
+        self.inputs = {blob: zeros(np, shapes[blob], blobs.dtype) for blob in net.inputs}
         self._foldings: tuple[Folding, ...] = ()
         self._folded: dict[str, np.ndarray] = {}
         symbol = self._fold(shapes) if folds else net.symbol
@@ -53,7 +54,7 @@ class Runner:
         self.blocks: list[tuple[Flat, Flat]] = [(block, block.like(reached)) for block in blobs.blocks]
         laid = {name: array for _, flat in self.blocks for name, array in flat.arrays().items()}
         self.gradients = {
-            name: laid[name] if name in laid else zeros(arguments[name].shape, blobs.dtype)
+            name: laid[name] if name in laid else zeros(np, arguments[name].shape, blobs.dtype)
             for name in reached
         }
         weights = {loss.head: loss.weight for loss in net.losses}
@@ -79,7 +80,7 @@ class Runner:
         for folding in folded.foldings:
             for node in (folding.weight, folding.bias):
                 # It is declared with its whole shape.
-                self._folded[node.name] = zeros(cast("Full", node.shape), self.blobs.dtype)
+                self._folded[node.name] = zeros(np, cast("Full", node.shape), self.blobs.dtype)
         self.refold()
         return Symbol(folded.heads)
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netdef.runtime.memory import zeros
 from netdef.spec.solver import SolverSpec
-from netdef.train.flat import Flat, zeros
+from netdef.train.flat import Flat
 from netdef.train.rules import RULES, Piece, apply_update
 from netdef.train.runner import Runner
 
@@ -38,7 +39,7 @@ class Updater:
         self._pieces: list[Piece] = []
         kept: dict[str, list[np.ndarray]] = {name: [] for name in runner.gradients}
         longest = max((gradients.whole.size for gradients in self._gradients), default=0)
-        scratch = zeros((min(longest, PIECE),), runner.blobs.dtype)
+        scratch = zeros(np, (min(longest, PIECE),), runner.blobs.dtype)
         for values, gradients in runner.blocks:
             history = [gradients.like(gradients.shapes) for _ in range(RULES[solver.type].slots)]
             for slot in history:
