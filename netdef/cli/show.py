@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from netdef.cli import options
+from netdef.cli.threads import cores
 from netdef.diag import Findings
 from netdef.graph.node import topological
 from netdef.ops.shapes import show as show_shape
@@ -88,7 +89,7 @@ def plan_text(loaded: Loaded, conv_algo: str) -> str:
     """The steps of a pass with their memory and work."""
     from netdef.runtime.report import describe_plan, plan_net
 
-    return describe_plan(plan_net(loaded.net, loaded.shapes, conv_algo=conv_algo))
+    return describe_plan(plan_net(loaded.net, loaded.shapes, conv_algo=conv_algo, workers=cores()))
 
 
 PRINTERS = {

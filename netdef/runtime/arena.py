@@ -1,4 +1,4 @@
-"""The memory of a plan: what all shards of the batch share, then as much for each of them."""
+"""The memory of a plan: what all shards of the batch share, what each has, and what each worker has."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import NamedTuple
 from netdef.ops.shapes import Full
 from netdef.passes.memory import ALIGNMENT, Interval, pack
 
+ALL, SHARD, WORKER = "all", "shard", "worker"
+
 
 class Buffer:
     """A stretch of memory while a plan is made: from the `first` to the `last` step it is in use.
 
-    It is `apart` where every shard has as many bytes of its own.
+    `owner` says who has as many bytes: all together, every shard, or every worker, which takes one shard
+    after the other.
     """
 
-    __slots__ = ("apart", "bytes", "first", "last", "offset")
+    __slots__ = ("bytes", "first", "last", "offset", "owner")
 
-    def __init__(self, size: int, number: int, apart: bool) -> None:
-        self.bytes, self.first, self.last, self.apart, self.offset = size, number, number, apart, 0
+    def __init__(self, size: int, number: int, owner: str) -> None:
+        self.bytes, self.first, self.last, self.owner, self.offset = size, number, number, owner, 0
 
 
 class Scratch(NamedTuple):
@@ -35,18 +38,23 @@ class Arena:
 
     def __init__(self) -> None:
         self._buffers: list[Buffer] = []
-        self._shared = 0
-        #: bytes from the memory of one shard to that of the next
-        self.distance = 0
+        #: bytes that each owner has
+        self._sizes = dict.fromkeys((ALL, SHARD, WORKER), 0)
+        self._shards = 0
 
-    def buffer(self, size: int, number: int, apart: bool) -> Buffer:
+    @property
+    def distance(self) -> int:
+        """Bytes from the memory of one shard to that of the next."""
+        return self._sizes[SHARD]
+
+    def buffer(self, size: int, number: int, owner: str) -> Buffer:
         """Memory that is in use at one step."""
-        buffer = Buffer(size, number, apart)
+        buffer = Buffer(size, number, owner)
         self._buffers.append(buffer)
         return buffer
 
-    def pack(self, runs: Mapping[int, int]) -> None:
-        """Give every buffer its offset; `runs` says to which run a step belongs.
+    def pack(self, runs: Mapping[int, int], shards: int) -> None:
+        """Give every buffer its offset; `runs` says to which run of `shards` a step belongs.
 
         Within a run shards are at different steps at one time: what they share is in use for all of it.
         """
@@ -57,18 +65,26 @@ class Arena:
         def span(number: int) -> tuple[int, int]:
             return spans[runs[number]] if number in runs else (number, number)
 
-        shared = [buffer for buffer in self._buffers if not buffer.apart]
-        own = [buffer for buffer in self._buffers if buffer.apart]
-        self._shared = _place(shared, [(span(b.first)[0], span(b.last)[1]) for b in shared])
-        self.distance = _place(own, [(b.first, b.last) for b in own])
+        self._shards = shards
+        for owner in self._sizes:
+            buffers = [buffer for buffer in self._buffers if buffer.owner == owner]
+            lives = [(buffer.first, buffer.last) for buffer in buffers]
+            if owner == ALL:
+                lives = [(span(first)[0], span(last)[1]) for first, last in lives]
+            self._sizes[owner] = _place(buffers, lives)
 
-    def offset(self, buffer: Buffer, shard: int = 0) -> int:
-        """Where a buffer is once all are packed; that of a shard where each has one."""
-        return buffer.offset + (self._shared + shard * self.distance if buffer.apart else 0)
+    def offset(self, buffer: Buffer, shard: int = 0, worker: int = 0) -> int:
+        """Where a buffer is once all are packed."""
+        after = {
+            ALL: 0,
+            SHARD: self._sizes[ALL] + shard * self._sizes[SHARD],
+            WORKER: self.bytes(worker),
+        }
+        return buffer.offset + after[buffer.owner]
 
-    def bytes(self, shards: int) -> int:
-        """Bytes of the whole arena."""
-        return self._shared + shards * self.distance
+    def bytes(self, workers: int) -> int:
+        """Bytes of the whole arena with so many workers."""
+        return self._sizes[ALL] + self._shards * self._sizes[SHARD] + workers * self._sizes[WORKER]
 
 
 def _place(buffers: list[Buffer], lives: list[tuple[int, int]]) -> int:

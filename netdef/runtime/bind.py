@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from netdef.diag import MXNetError
 from netdef.graph.node import Node
 from netdef.ops.base import Op, kernel_arguments
-from netdef.runtime import shards
+from netdef.runtime import shards, threads
 from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_together
 from netdef.runtime.memory import aligned_empty, zeros
 from netdef.runtime.pieces import Piece, part_of
@@ -201,10 +201,12 @@ class Binder:
 
     def _together(self, call: Call) -> Call:
         """The same call, made by several processes where it is that of a run and arrays are shared."""
-        function, (_, *arguments) = call
-        if function is not run_shards or not shareable(arguments[0]):
+        if call[0] is not run_shards or not threads.forks():
             return call
-        return run_together, (self._xp, self._team, self._team.add(arguments[0]), *arguments)
+        _, (_, workers, chains, sums, alone) = call
+        if alone or workers == 1 or not shareable(chains):
+            return call
+        return run_together, (self._team, self._team.add(chains), workers, sums)
 
     def _call(self, each: Sequence[_Calls]) -> Call:
         """The call of one step, or of the steps of a run."""
@@ -216,7 +218,7 @@ class Binder:
         if each[0].step.run:
             chains = list(zip(*(one.calls for one in each)))
             alone = sum(one.step.seconds for one in each) < shards.RUN
-            return run_shards, (xp, chains, sums, alone)
+            return run_shards, (xp, min(self._plan.workers, len(chains)), chains, sums, alone)
         return run_pieces, (xp, each[0].calls, sums)
 
 

@@ -13,6 +13,7 @@ from netdef.ops.shapes import complete, show
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Failure, infer_shapes, infer_types, node_shapes, node_types, unfit
 from netdef.passes.trail import explain
+from netdef.runtime import threads
 from netdef.runtime.bind import Binder, Bound, Pool, Watched
 from netdef.runtime.context import Context
 from netdef.runtime.kernels import run
@@ -187,7 +188,7 @@ class Executor:
 
     def bound(self, train: bool) -> Bound:
         """The plan for passes with or without gradients, bound to arrays on first use."""
-        if train not in self._bound:
+        if train not in self._bound or self._bound[train].plan.workers != threads.count():
             self._bound[train] = self._bind(self.plan(train))
         return self._bound[train]
 
@@ -200,7 +201,8 @@ class Executor:
             else forward_only(self.symbol.heads)
         )
         requests = {node: self.requests[node.name] for node in wanted}
-        return make_plan(joint, self._shapes, self._dtypes, requests, train, self.repeatable, self.conv_algo)
+        how = train, self.repeatable, self.conv_algo, threads.count()
+        return make_plan(joint, self._shapes, self._dtypes, requests, *how)
 
     # -- binding --
 

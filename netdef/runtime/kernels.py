@@ -9,7 +9,7 @@ from typing import Any
 
 from netdef.diag import MXNetError
 from netdef.runtime import threads
-from netdef.runtime.team import Team
+from netdef.runtime.team import Team, go_through
 
 #: elements of numpy's buffer: operands that do not lie in one piece are copied through it, also where no
 #: dtype is converted.  By default it is 8192; with 512 such operations take a third of the time.
@@ -58,28 +58,25 @@ def run_pieces(xp: Any, pieces: Sequence[Call], sums: Sequence[Call]) -> None:
     threads.run(partial(quiet, xp), sums)
 
 
-def run_shards(xp: Any, shards: Sequence[Sequence[Call]], sums: Sequence[Call], alone: bool) -> None:
+def run_shards(
+    xp: Any, workers: int, shards: Sequence[Sequence[Call]], sums: Sequence[Call], alone: bool
+) -> None:
     """Make all calls of each shard, one after the other, then those that add up their shares.
 
-    On the threads of the process, or, where that takes longer, `alone` on this one.
+    On the threads of the process, of which each plays the part of one of the `workers`, or, where that takes
+    longer, `alone` on this one.
     """
+    parts = [(go_through, (shards, worker, workers)) for worker in range(workers)]
     if alone:
-        for calls in shards:
-            _run_all(calls)
+        _run_all(parts)
     else:
-        threads.run(partial(quiet, xp), [(_run_all, (calls,)) for calls in shards])
+        threads.run(partial(quiet, xp), parts)
     threads.run(partial(quiet, xp), sums)
 
 
-def run_together(
-    xp: Any, team: Team, number: int, shards: Sequence[Sequence[Call]], sums: Sequence[Call], alone: bool
-) -> None:
-    """`run_shards` by several processes, where the pool asks for them."""
-    processes = min(threads.processes(), len(shards))
-    if alone or processes == 1:
-        run_shards(xp, shards, sums, alone)
-        return
-    team.run(number, processes)
+def run_together(team: Team, number: int, workers: int, sums: Sequence[Call]) -> None:
+    """`run_shards` by processes."""
+    team.run(number, workers)
     _run_all(sums)
 
 

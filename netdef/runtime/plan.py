@@ -126,6 +126,8 @@ class Plan(NamedTuple):
     #: bytes that the same tensors would take without sharing
     unshared_bytes: int
     train: bool
+    #: how many workers the plan has memory for
+    workers: int = 1
 
 
 def kernel_of(node: Node) -> tuple[Op, bool]:

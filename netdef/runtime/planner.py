@@ -10,7 +10,7 @@ from netdef.graph.node import Entry, Node
 from netdef.ops.base import Backward, Op, parameters
 from netdef.ops.shapes import Full, Shapes
 from netdef.passes.gradient import Joint
-from netdef.runtime.arena import Arena, Buffer, Scratch
+from netdef.runtime.arena import ALL, SHARD, WORKER, Arena, Buffer, Scratch
 from netdef.runtime.pieces import Piece, pieces_of, shapes_of
 from netdef.runtime.plan import (
     GRADIENT,
@@ -36,17 +36,21 @@ def make_plan(
     train: bool = False,
     repeatable: bool = False,
     conv_algo: str = "",
+    workers: int = 1,
 ) -> Plan:
     """The plan of a joint graph whose shapes and dtypes are complete.
 
     `requests` says for each variable with a gradient whether the caller's array is written or added to.  A
     `repeatable` plan keeps what the backward pass reads, so that this may run again after one forward pass.
     `conv_algo` names the algorithm for convolutions that it can serve; without it each has what costs least.
+    Up to `workers` take shards of the batch side by side: only how much memory there is depends on that.
     """
     every_shape, every_dtype = dict(shapes), dict(dtypes)
     for entry, source in joint.like.items():
         every_shape[entry], every_dtype[entry] = shapes[source], dtypes[source]
-    return _Planner(joint, every_shape, every_dtype, requests or {}, train, repeatable, conv_algo).make()
+    return _Planner(
+        joint, every_shape, every_dtype, requests or {}, train, repeatable, conv_algo, workers
+    ).make()
 
 
 class _Draft(NamedTuple):
@@ -70,6 +74,7 @@ class _Planner:
         train: bool,
         repeatable: bool,
         conv_algo: str,
+        workers: int,
     ) -> None:
         self.joint, self.shapes, self.dtypes = joint, shapes, dtypes
         self.requests, self.train, self.conv_algo = requests, train, conv_algo
@@ -96,6 +101,8 @@ class _Planner:
         self.last_use.update(dict.fromkeys(kept, len(self.work)))
         self.kept_spaces: dict[tuple[Node, str], Buffer] = {}
         self.sharding = shard(self.work, self.boundary, {*results, *self.external})
+        self.asked = workers
+        self.workers = min(workers, max(1, self.sharding.parts)) if self.sharding.runs else 0
 
     def make(self) -> Plan:
         drafts: list[_Draft] = []
@@ -108,7 +115,7 @@ class _Planner:
             else:
                 drafts.append(self._draft(number, work))
                 boundary += number < self.boundary
-        self.arena.pack(self.sharding.runs)
+        self.arena.pack(self.sharding.runs, self.sharding.parts)
         return Plan(
             tuple(self._finish(draft) for draft in drafts),
             boundary,
@@ -117,9 +124,10 @@ class _Planner:
             tuple(self.tensor(Entry(n, 0)) if n is not None else None for n in self.joint.head_gradients),
             tuple(self._accumulate()),
             tuple(self._cleared()),
-            self.arena.bytes(self.sharding.parts),
+            self.arena.bytes(self.workers),
             self.unshared,
             self.train,
+            self.asked,
         )
 
     def _accumulate(self) -> Iterator[Accumulate]:
@@ -238,13 +246,13 @@ class _Planner:
     def _own_scratch(
         self, number: int, draft: _Draft, parts: Sequence[Shapes], dtype: str
     ) -> list[dict[str, Scratch]]:
-        """The workspaces of a step in each shard, at one place in the memory of each."""
+        """The workspaces of a step for each shard, at one place in the memory of whoever computes it."""
         spaces = [_spaces(draft, facts, dtype) for facts in parts]
         sizes: dict[str, int] = {}
         for found in spaces:
             for name, (shape, held) in found.items():
                 sizes[name] = max(sizes.get(name, 0), math.prod(shape) * ITEM_SIZES[held])
-        buffers = {name: self._buffer(size, number, apart=True) for name, size in sizes.items()}
+        buffers = {name: self._buffer(size, number, WORKER) for name, size in sizes.items()}
         return [{name: Scratch(*space, buffers[name]) for name, space in found.items()} for found in spaces]
 
     def _with_shares(
@@ -299,11 +307,11 @@ class _Planner:
         if not apart:
             return self._buffer(self.bytes(entry), number)
         each = self.bytes(entry) // self.shapes[entry][0] if self.shapes[entry][0] else 0
-        return self._buffer(each * self.sharding.largest, number, apart=True)
+        return self._buffer(each * self.sharding.largest, number, SHARD)
 
-    def _buffer(self, size: int, number: int, apart: bool = False) -> Buffer:
-        self.unshared += size * (self.sharding.parts if apart else 1)
-        return self.arena.buffer(size, number, apart)
+    def _buffer(self, size: int, number: int, owner: str = ALL) -> Buffer:
+        self.unshared += size * {ALL: 1, SHARD: self.sharding.parts, WORKER: self.workers}[owner]
+        return self.arena.buffer(size, number, owner)
 
     def _extend(self, entry: Entry, last: int) -> None:
         if entry in self.buffer_of:
@@ -372,9 +380,12 @@ class _Planner:
             work.last,
         )
 
+    def _place(self, space: Scratch, shard: int) -> int:
+        return self.arena.offset(space.buffer, shard, shard % max(1, self.workers)) + space.start
+
     def _placed(self, scratch: Mapping[str, Scratch], shard: int = 0) -> dict[str, Tensor]:
         return {
-            name: Tensor(space.shape, space.dtype, self.arena.offset(space.buffer, shard) + space.start, name)
+            name: Tensor(space.shape, space.dtype, self._place(space, shard), name)
             for name, space in scratch.items()
         }
 

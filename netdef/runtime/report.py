@@ -11,30 +11,30 @@ from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tens
 from netdef.runtime.planner import make_plan
 
 
-def plan_net(net: Net, shapes: Known, dtype: str = "float32", conv_algo: str = "") -> Plan:
+def plan_net(net: Net, shapes: Known, dtype: str = "float32", conv_algo: str = "", workers: int = 1) -> Plan:
     """The plan of a net: a training step in the TRAIN phase, a folded forward pass in the TEST phase.
 
-    `conv_algo` names an algorithm for convolutions.
+    `conv_algo` names an algorithm for convolutions, `workers` says how many take shards of the batch.
     """
     heads = net.symbol.heads
     arguments, states = net.symbol.variables()
     dtypes, failures = infer_types(heads, {node.name: dtype for node in [*arguments, *states]})
     assert not failures, "one dtype for all variables always agrees"
     if net.phase != "TRAIN":
-        return _plan_folded(net, shapes, dtype, conv_algo)
+        return _plan_folded(net, shapes, dtype, conv_algo, workers)
     wanted = {param.node: "write" for param in net.params().values() if param.lr_mult}
     objective = [loss.head for loss in net.losses]
     joint = differentiate(heads, wanted, objective)
-    return make_plan(joint, shapes, dtypes, wanted, train=True, conv_algo=conv_algo)
+    return make_plan(joint, shapes, dtypes, wanted, train=True, conv_algo=conv_algo, workers=workers)
 
 
-def _plan_folded(net: Net, shapes: Known, dtype: str, conv_algo: str) -> Plan:
+def _plan_folded(net: Net, shapes: Known, dtype: str, conv_algo: str, workers: int) -> Plan:
     heads = fold(net.symbol.heads, shapes, dtype).heads
     variables = [node for node in topological(heads) if node.is_variable]
     given = {node.name: node.shape or shapes[Entry(node, 0)] for node in variables}
     every, _ = infer_shapes(heads, given)
     dtypes, _ = infer_types(heads, {node.name: dtype for node in variables})
-    return make_plan(forward_only(heads), every, dtypes, conv_algo=conv_algo)
+    return make_plan(forward_only(heads), every, dtypes, conv_algo=conv_algo, workers=workers)
 
 
 def describe_plan(plan: Plan) -> str:

@@ -116,9 +116,14 @@ def set_threads(count: int, forks: bool = False) -> None:
         _pool = made
 
 
-def processes() -> int:
-    """How many processes go through shards of the batch."""
-    return _pool.count if _forks else 1
+def count() -> int:
+    """How many threads compute, or processes."""
+    return _pool.count
+
+
+def forks() -> bool:
+    """Whether shards of the batch are computed by processes."""
+    return _forks
 
 
 def run(guard: Callable[[], Any], pieces: Sequence[Piece]) -> None:

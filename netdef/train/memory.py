@@ -11,6 +11,7 @@ from pathlib import Path
 from netdef.diag import EnvironmentFault
 from netdef.graph.node import Entry
 from netdef.passes.pipeline import Loaded
+from netdef.runtime import threads
 from netdef.runtime.report import plan_net
 from netdef.spec.solver import SolverSpec
 from netdef.train.rules import RULES
@@ -54,7 +55,10 @@ def blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
 def pass_bytes(loaded: Loaded) -> int:
     """The size of a net's inputs and of the memory that its plan works in."""
     inputs = input_shapes(loaded.net, loaded.shapes).values()
-    return sum(map(_float32_bytes, inputs)) + plan_net(loaded.net, loaded.shapes).arena_bytes
+    return (
+        sum(map(_float32_bytes, inputs))
+        + plan_net(loaded.net, loaded.shapes, workers=threads.count()).arena_bytes
+    )
 
 
 def _float32_bytes(shape: Sequence[int]) -> int:
