@@ -59,7 +59,7 @@ class Inference:
     """The forward pass of the TEST phase."""
 
     def __init__(self, loaded: Any, blobs: Blobs, data: dict[str, np.ndarray]) -> None:
-        self.runner = Runner(loaded.net, input_shapes(loaded.net, loaded.shapes), blobs)
+        self.runner = Runner(loaded.net, input_shapes(loaded.net, loaded.shapes), blobs, folds=True)
         learnable = [blob.value for blob in blobs.by_variable.values() if blob.param.lr_mult is not None]
         self.parameters = sum(value.size for value in learnable)
         self.data = data
