@@ -200,11 +200,19 @@ class Binder:
             yield self._together(self._call([each for _, each in group]))
 
     def _together(self, call: Call) -> Call:
-        """The same call, made by several processes where it is that of a run and arrays are shared."""
-        if call[0] is not run_shards or not threads.forks():
+        """The same call, made by several processes where it is divided and arrays are shared."""
+        kernel, arguments = call
+        if not threads.forks() or self._plan.workers == 1:
             return call
-        _, (_, workers, chains, sums, alone) = call
-        if alone or workers == 1 or not shareable(chains):
+        if kernel is run_pieces:
+            _, pieces, sums = arguments
+            chains: Sequence[Any] = [[piece] for piece in pieces]
+        elif kernel is run_shards and not arguments[-1]:
+            _, _, chains, sums, _ = arguments
+        else:
+            return call
+        workers = min(self._plan.workers, len(chains))
+        if not shareable(chains):
             return call
         return run_together, (self._team, self._team.add(chains), workers, sums)
 

@@ -9,13 +9,16 @@ nothing but make the calls of their shards when they are told to.
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 import pickle
+import select
 import signal
 import warnings
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import perf_counter
 from typing import Any, NoReturn
 
 from netdef.diag import MXNetError
@@ -25,8 +28,14 @@ from netdef.runtime.memory import is_shared
 Chain = Sequence[tuple[Callable[..., Any], Sequence[Any]]]
 
 #: what a member is told instead of the number of a run when it shall end
-_END = 0xFFFF
-_DONE, _FAILED = b"\0", b"\1"
+_END = -1
+#: seconds for which either side looks for news before it sleeps, and milliseconds until it looks once more
+_LOOK, _SLEEP = 200e-6, 2
+#: what is written for the other side to read: how many runs were told, which one; how many are done, and the
+#: length of the error that one has raised, which follows
+_TOLD, _RUN, _DONE, _FAILED = range(4)
+#: bytes of the board, and where on it an error stands
+_BOARD, _ERROR = 64 * 1024, 1024
 
 #: ends of pipes by which this process talks to members of any team: no other member may keep them open
 _own: set[int] = set()
@@ -52,37 +61,40 @@ class Team:
         process has ended.
         """
         chains = self._runs[number]
-        if len(self._members) != processes - 1:
-            self.close()
-            self._members = [_Member(self, place, processes) for place in range(1, processes)]
+        while len(self._members) < processes - 1:
+            self._members.append(_Member(self, len(self._members) + 1))
+        members = self._members[: processes - 1]
+        failed: list[BaseException] = []
         try:
-            for member in self._members:
-                member.tell(number)
-            failed: list[tuple[int, BaseException]] = []
+            for member in members:
+                member.tell(number, processes)
             try:
                 go_through(chains, 0, processes)
             except Exception as error:
-                failed.append((0, error))
-            for place, member in enumerate(self._members, start=1):
-                if (raised := member.wait()) is not None:
-                    failed.append((place, raised))
+                failed.append(error)
+            failed += [raised for member in members if (raised := member.wait()) is not None]
         except BaseException:
             self.close()  # a member may have an answer left that nobody asks for
             raise
         if failed:
-            raise min(failed, key=lambda item: item[0])[1]
+            raise failed[0]
 
-    def work(self, place: int, processes: int, commands: int, answers: int) -> None:
+    def work(self, place: int, link: _Link) -> None:
         """What a member does until it is told to end, or the process that tells it is no more."""
+        told = 0
         with self._guard():
-            while (told := int.from_bytes(os.read(commands, 2) or b"\xff\xff", "little")) != _END:
+            while link.wait(_TOLD, told):
+                told += 1
+                number, processes = divmod(link.board[_RUN], _MOST)
+                if number == _END:
+                    return
                 try:
-                    go_through(self._runs[told], place, processes)
+                    go_through(self._runs[number], place, processes)
+                    link.board[_FAILED] = 0
                 except Exception as error:
-                    pickled = pickle.dumps(error)
-                    os.write(answers, _FAILED + len(pickled).to_bytes(4, "little") + pickled)
-                else:
-                    os.write(answers, _DONE)
+                    link.fail(error)
+                link.board[_DONE] = told
+                link.wake()
 
     def close(self) -> None:
         """Let the members end."""
@@ -91,50 +103,108 @@ class Team:
         self._members = []
 
 
-class _Member:
-    """Another process, and the pipes to it."""
+#: more processes than any run is told to have
+_MOST = 1024
 
-    def __init__(self, team: Team, place: int, processes: int) -> None:
-        commands, self._commands = os.pipe()
-        self._answers, answers = os.pipe()
-        _own.update((self._commands, self._answers))
+
+class _Link:
+    """What two processes read and write to tell each other something: numbers that both see, and pipes.
+
+    Whoever waits looks at the numbers for a while, since most runs are short, and then sleeps until a byte
+    arrives or for a short time: the other side may not have seen in time that it went to sleep.
+    """
+
+    def __init__(self, board: memoryview, sleeps: int, inside: int, out: int) -> None:
+        self.board, self.inside, self.out = board, inside, out
+        #: places on the board that say whether this side sleeps, and whether the other one does
+        self._mine, self._other = sleeps, 9 - sleeps
+        self._poll = select.poll()
+        self._poll.register(inside, select.POLLIN)
+
+    def wait(self, place: int, known: int) -> bool:
+        """Wait until a number has grown beyond what is known; false where the other process has ended."""
+        board = self.board
+        until = perf_counter() + _LOOK
+        while board[place] == known:
+            if perf_counter() < until:
+                os.sched_yield()
+            elif not self._sleep(place, known):
+                return False
+        return True
+
+    def _sleep(self, place: int, known: int) -> bool:
+        """Sleep until a byte arrives; once the other side must have seen so, for as long as that takes."""
+        self.board[self._mine] = 1
+        try:
+            for milliseconds in (_SLEEP, None):
+                if self.board[place] != known:
+                    return True
+                if self._poll.poll(milliseconds):
+                    return os.read(self.inside, 1) != b"" or self.board[place] != known
+        finally:
+            self.board[self._mine] = 0
+        return True
+
+    def fail(self, error: Exception) -> None:
+        """Write an error for the other side; of one that is very long only the beginning."""
+        pickled = pickle.dumps(error)
+        if len(pickled) > _BOARD - _ERROR:
+            pickled = pickle.dumps(MXNetError(str(error)[:1000]))
+        self.board.cast("B")[_ERROR : _ERROR + len(pickled)] = pickled
+        self.board[_FAILED] = len(pickled)
+
+    def failure(self) -> BaseException | None:
+        """What the other side has written."""
+        size = self.board[_FAILED]
+        error: BaseException | None = None
+        if size:
+            error = pickle.loads(self.board.cast("B")[_ERROR : _ERROR + size])
+        return error
+
+    def wake(self) -> None:
+        """Wake the other side if it sleeps."""
+        if self.board[self._other]:
+            os.write(self.out, b"\0")
+
+
+class _Member:
+    """Another process, as this one sees it."""
+
+    def __init__(self, team: Team, place: int) -> None:
+        board = memoryview(mmap.mmap(-1, _BOARD)).cast("q")
+        there, here = os.pipe(), os.pipe()
+        mine = here[0], there[1]
+        _own.update(mine)
         with warnings.catch_warnings():
             # Threads that read data do not live on in the fork; it never waits for them.
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process = os.fork()
         if self._process == 0:
-            _be_a_member(team, place, processes, commands, answers)
-        os.close(commands)
-        os.close(answers)
-        self.end = weakref.finalize(self, _end, self._process, self._commands, self._answers)
+            _be_a_member(team, place, _Link(board, 5, there[0], here[1]))
+        os.close(there[0])
+        os.close(here[1])
+        self._link = _Link(board, 4, *mine)
+        self._told = 0
+        self.end = weakref.finalize(self, _end, self._process, self._link)
 
-    def tell(self, number: int) -> None:
+    def tell(self, number: int, processes: int) -> None:
         """Let it go through its shards of a run."""
-        try:
-            os.write(self._commands, number.to_bytes(2, "little"))
-        except BrokenPipeError:
-            raise self._gone() from None
+        self._told += 1
+        _tell(self._link, self._told, number * _MOST + processes)
 
     def wait(self) -> BaseException | None:
         """Wait until it has; returns what it raised."""
-        answer = os.read(self._answers, 1)
-        if answer == _DONE:
-            return None
-        if not answer:
-            raise self._gone()
-        size = int.from_bytes(self._read(4), "little")
-        error: BaseException = pickle.loads(self._read(size))
-        return error
+        if not self._link.wait(_DONE, self._told - 1):
+            told = "a process that computed a part of the batch has ended"
+            raise MXNetError(f"{told}; was there enough memory? With --threads 1 there is none")
+        return self._link.failure()
 
-    def _read(self, size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            found += os.read(self._answers, size - len(found))
-        return found
 
-    def _gone(self) -> MXNetError:
-        told = "a process that computed a part of the batch has ended"
-        return MXNetError(f"{told}; was there enough memory? With --threads 1 there is none")
+def _tell(link: _Link, told: int, what: int) -> None:
+    link.board[_RUN] = what
+    link.board[_TOLD] = told
+    with suppress(BrokenPipeError):  # waiting for the answer will find that it has ended
+        link.wake()
 
 
 def go_through(chains: Sequence[Chain], first: int, step: int) -> None:
@@ -156,7 +226,7 @@ def _arrays(values: Any) -> list[Any]:
     return [values] if hasattr(values, "__array_interface__") and hasattr(values, "base") else []
 
 
-def _be_a_member(team: Team, place: int, processes: int, commands: int, answers: int) -> NoReturn:
+def _be_a_member(team: Team, place: int, link: _Link) -> NoReturn:
     """The life of a forked process; it leaves without running what this process does at its end."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -164,16 +234,15 @@ def _be_a_member(team: Team, place: int, processes: int, commands: int, answers:
             os.close(end)
         gc.freeze()
         gc.disable()
-        team.work(place, processes, commands, answers)
+        team.work(place, link)
     finally:
         os._exit(0)
 
 
-def _end(process: int, commands: int, answers: int) -> None:
+def _end(process: int, link: _Link) -> None:
     """Tell a member to end, and wait for it."""
-    with suppress(BrokenPipeError):  # it has ended
-        os.write(commands, _END.to_bytes(2, "little"))
-    for end in (commands, answers):
+    _tell(link, link.board[_TOLD] + 1, _END * _MOST)
+    for end in (link.inside, link.out):
         _own.discard(end)
         os.close(end)
     with suppress(ChildProcessError):  # somebody else has waited for it
