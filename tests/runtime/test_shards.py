@@ -1,5 +1,7 @@
 """Shards of the batch: what is divided, how it is stored, and that nobody can tell from the results."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,10 @@ import netdef as mx
 from netdef.graph.node import Entry, Node
 from netdef.graph.symbol import Symbol
 from netdef.ops.loss import SoftmaxWithLoss
-from netdef.runtime import planner, shards
+from netdef.runtime import memory, planner, shards
 from netdef.runtime.executor import Executor
+from netdef.runtime.kernels import run_together
+from netdef.runtime.memory import zeros
 from netdef.runtime.shards import Sharding
 from netdef.runtime.threads import set_threads
 
@@ -40,15 +44,19 @@ def residual():
     return mx.sym.SoftmaxOutput(net, name="softmax")
 
 
-def made(net, batch=7, shape=(3, 6, 6)):
+def made(net, batch=7, shape=(3, 6, 6), empty=np.empty):
     """An executor of its own on random arrays."""
     arguments, _, states = net.infer_shape(data=(batch, *shape))
     random = np.random.default_rng(5)
-    arrays = {name: random.standard_normal(shape) for name, shape in zip(net.list_arguments(), arguments)}
+    arrays = {name: empty(shape) for name, shape in zip(net.list_arguments(), arguments)}
+    for array in arrays.values():
+        array[...] = random.standard_normal(array.shape)
     if "softmax_label" in arrays:
-        arrays["softmax_label"] = np.arange(batch) % 5.0
-    auxiliary = {name: np.ones(shape) for name, shape in zip(net.list_auxiliary_states(), states)}
-    gradients = {name: np.zeros_like(array) for name, array in arrays.items()}
+        arrays["softmax_label"][...] = np.arange(batch) % 5
+    auxiliary = {name: empty(shape) for name, shape in zip(net.list_auxiliary_states(), states)}
+    for array in auxiliary.values():
+        array[...] = 1
+    gradients = {name: empty(array.shape) for name, array in arrays.items()}
     requests = dict.fromkeys(arrays, "write")
     return Executor(net, mx.cpu(), arrays, gradients, requests, auxiliary)
 
@@ -76,6 +84,20 @@ def test_nobody_can_tell(small, monkeypatch, batch):
     assert not any(step.run for step in whole.plan(True).steps)
     for name, expected in results(whole).items():
         np.testing.assert_allclose(found[name], expected, rtol=1e-10, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes compute where they can be forked")
+def test_processes_give_the_bits_of_threads(small, monkeypatch):
+    """Training passes of the same arrays, in memory that processes share."""
+    monkeypatch.setattr(memory, "_shared", True)
+    found = []
+    for count, forks in ((1, False), (3, False), (3, True)):
+        set_threads(count, forks)
+        executor = made(residual(), empty=lambda shape: zeros(np, shape, "float64"))
+        found.append({name: array.tobytes() for name, array in results(executor).items()})
+        kernels = {call[0] for call in executor.bound(True).forward}
+        assert (run_together in kernels) == forks
+    assert found[0] == found[1] == found[2]
 
 
 def test_watching_shows_whole_tensors(small, monkeypatch):

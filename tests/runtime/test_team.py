@@ -1,0 +1,167 @@
+"""Processes that compute shards side by side: real ones, that fail, are killed and outlive nobody."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from netdef.diag import MXNetError
+from netdef.runtime import memory
+from netdef.runtime.kernels import quiet
+from netdef.runtime.memory import is_shared, zeros
+from netdef.runtime.team import Team, shareable
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes compute where they can be forked")
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Arrays are made in memory that forked processes share."""
+    monkeypatch.setattr(memory, "_shared", True)
+
+
+@pytest.fixture
+def team():
+    made = Team(partial(quiet, np))
+    yield made
+    made.close()
+
+
+def count_up(array):
+    np.add(array, 1, out=array)
+
+
+def refuse(number):
+    raise ValueError(f"shard {number}")
+
+
+def children(process=None):
+    """The processes that one has started from its main thread and not waited for."""
+    process = process or os.getpid()
+    return {int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()}
+
+
+def test_memory_is_shared_where_it_has_to_be(shared):
+    """Views are, copies are not."""
+    array = zeros(np, (4, 5), "float32")
+    assert not array.any()
+    assert array.ctypes.data % 64 == 0
+    assert is_shared(array)
+    assert is_shared(array[1:].T)
+    assert not is_shared(array.copy())
+    assert shareable([[(count_up, (array, [array], 3, None))]])
+    assert not shareable([[(count_up, (array, [array.copy()]))]])
+
+
+def test_every_shard_is_computed_once(shared, team):
+    """By any number of processes, also one that changes."""
+    arrays = [zeros(np, (10,), "float64") for _ in range(5)]
+    number = team.add([[(count_up, (array,)), (count_up, (array,))] for array in arrays])
+    for runs, processes in enumerate((2, 4, 3, 2), start=1):
+        team.run(number, processes)
+        assert [array.tolist() for array in arrays] == [[2.0 * runs] * 10] * 5
+
+
+def test_numpy_does_not_warn_in_a_member(shared, team, recwarn):
+    """Infinity and NaN are results."""
+    arrays = [zeros(np, (2,), "float64") for _ in range(2)]
+    with quiet(np):
+        team.run(team.add([[(np.divide, (array, array, array))] for array in arrays]), 2)
+    assert np.isnan(arrays).all()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("failing", [[0], [1], [0, 1], [2]])
+def test_the_first_error_is_raised_and_the_team_goes_on(shared, team, failing):
+    array = zeros(np, (1,), "float64")
+    chains = [[(refuse, (place,))] if place in failing else [(count_up, (array,))] for place in range(3)]
+    bad, good = team.add(chains), team.add([[(count_up, (array,))], []])
+    with pytest.raises(ValueError, match=f"shard {min(failing)}"):
+        team.run(bad, 3)
+    before = array[0]
+    team.run(good, 2)
+    assert array[0] == before + 1
+
+
+def test_an_error_that_is_very_long_is_cut(shared, team):
+    with pytest.raises(MXNetError, match="shard xxx"):
+        team.run(team.add([[], [(refuse, ("x" * 10**6,))]]), 2)
+
+
+def test_a_member_that_is_killed_is_told_and_replaced(shared, team):
+    """No hang, and the next run has new members."""
+    arrays = [zeros(np, (1,), "float64") for _ in range(2)]
+    number = team.add([[(count_up, (array,))] for array in arrays])
+    before = children()
+    team.run(number, 2)
+    (member,) = children() - before
+    os.kill(member, signal.SIGKILL)
+    with pytest.raises(MXNetError, match="has ended"):
+        team.run(number, 2)
+    team.run(number, 2)
+    assert arrays[1][0] == 2
+
+
+def test_closing_leaves_no_process(shared):
+    """Also where members sleep."""
+    before = children()
+    made = Team(partial(quiet, np))
+    number = made.add([[], [], []])
+    made.run(number, 3)
+    assert len(children() - before) == 2
+    time.sleep(0.05)
+    del made
+    assert children() == before
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, None])
+def test_members_end_with_the_process_that_has_forked_them(tmp_path, ending):
+    """Killed, ended, or at its own end, with several teams."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import sys, time
+            import numpy as np
+            from functools import partial
+            from netdef.runtime.kernels import quiet
+            from netdef.runtime.team import Team
+
+            teams = [Team(partial(quiet, np)) for _ in range(3)]
+            for team in teams:
+                team.run(team.add([[], []]), 2)
+            print("ready", flush=True)
+            sys.stdin.readline()
+            """
+        )
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, str(script)], text=True, **pipes) as process:
+        assert process.stdout.readline() == "ready\n"
+        members = children(process.pid)
+        assert len(members) == 3
+        if ending:
+            process.send_signal(ending)
+        else:
+            process.stdin.write("end\n")
+            process.stdin.flush()
+        process.wait(timeout=30)
+    until = time.monotonic() + 30
+    while any(_lives(member) for member in members):
+        assert time.monotonic() < until, "a member lives on"
+        time.sleep(0.01)
+
+
+def _lives(process):
+    """Whether there is such a process, other than one that nobody has waited for yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
