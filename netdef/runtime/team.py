@@ -21,7 +21,7 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any, NoReturn
 
-from netdef.diag import MXNetError
+from netdef.diag import EnvironmentFault, MXNetError
 from netdef.runtime.memory import is_shared
 
 #: the calls of one shard in a run
@@ -57,8 +57,8 @@ class Team:
     def run(self, number: int, processes: int) -> None:
         """Make the calls of all shards of a run; returns when all are done.
 
-        This process computes, too.  Raises what the first shard raised that failed, and `MXNetError` where a
-        process has ended.
+        This process computes, too.  Raises what the first shard raised that failed, and `EnvironmentFault`
+        where a process has ended.
         """
         chains = self._runs[number]
         while len(self._members) < processes - 1:
@@ -196,7 +196,7 @@ class _Member:
         """Wait until it has; returns what it raised."""
         if not self._link.wait(_DONE, self._told - 1):
             told = "a process that computed a part of the batch has ended"
-            raise MXNetError(f"{told}; was there enough memory? With --threads 1 there is none")
+            raise EnvironmentFault(f"{told}; was there enough memory? With --threads 1 there is none")
         return self._link.failure()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netdef.diag import MXNetError
+from netdef.diag import EnvironmentFault, MXNetError
 from netdef.runtime import memory
 from netdef.runtime.kernels import quiet
 from netdef.runtime.memory import is_shared, zeros
@@ -103,7 +103,7 @@ def test_a_member_that_is_killed_is_told_and_replaced(shared, team):
     team.run(number, 2)
     (member,) = children() - before
     os.kill(member, signal.SIGKILL)
-    with pytest.raises(MXNetError, match="has ended"):
+    with pytest.raises(EnvironmentFault, match="has ended"):
         team.run(number, 2)
     team.run(number, 2)
     assert arrays[1][0] == 2
