@@ -71,6 +71,8 @@ class Bound(NamedTuple):
     views: list[tuple[int, Written]]
     outputs: list[Any]
     head_gradients: list[Any]
+    #: the processes that go through shards, where there are any
+    team: Team
 
 
 class _Calls(NamedTuple):
@@ -131,6 +133,7 @@ class Binder:
             views,
             [self._array(tensor) for tensor in plan.heads],
             head_gradients,
+            self._team,
         )
 
     def _written(self, stored: Sequence[Mapping[str, _Stored]]) -> Iterator[Written | None]:

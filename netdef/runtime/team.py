@@ -50,7 +50,8 @@ class Team:
         self._members: list[_Member] = []
 
     def add(self, chains: Sequence[Chain]) -> int:
-        """The number of a run of shards; to be told before the first run."""
+        """The number of a run of shards; members that do not know it are replaced when they are needed."""
+        self.close()
         self._runs.append(chains)
         return len(self._runs) - 1
 

@@ -143,7 +143,13 @@ def apply_update(
     `gradients` holds those of all blobs, whose common norm is clipped; the pieces hold the same memory, cut
     otherwise.
     """
-    clipped = _clipping(gradients, solver.clip_gradients) if solver.clip_gradients >= 0 else 1.0
+    update_pieces(solver, pieces, clipping(solver, gradients), rate, iteration)
+
+
+def update_pieces(
+    solver: SolverSpec, pieces: Sequence[Piece], clipped: float, rate: float, iteration: int
+) -> None:
+    """`apply_update` for some of the pieces, whose gradients are multiplied by `clipped` first."""
     rule = RULES[solver.type].update
     for piece in pieces:
         if clipped < 1:
@@ -161,7 +167,13 @@ def apply_update(
         rule(solver, piece, rate * piece.lr_mult, iteration)
 
 
-def _clipping(gradients: Sequence[np.ndarray], limit: float) -> float:
-    """The factor for all gradients by which their common L2 norm is at most `limit` (Pascanu et al. 2013)."""
+def clipping(solver: SolverSpec, gradients: Sequence[np.ndarray]) -> float:
+    """The factor for all gradients by which their common L2 norm is at most the solver's `clip_gradients`.
+
+    Pascanu et al. 2013.
+    """
+    limit = solver.clip_gradients
+    if limit < 0:
+        return 1.0
     norm = math.sqrt(sum(float(np.vdot(gradient, gradient)) for gradient in gradients))
     return limit / norm if norm > limit else 1.0

@@ -8,15 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netdef.runtime import threads
 from netdef.runtime.memory import zeros
+from netdef.runtime.team import Team
 from netdef.spec.solver import SolverSpec
 from netdef.train.flat import Flat
-from netdef.train.rules import RULES, Piece, apply_update
+from netdef.train.rules import RULES, Piece, clipping, update_pieces
 from netdef.train.runner import Runner
 
 #: how many numbers are updated at once: a call costs as much as some thousand numbers, and the arrays of a
-#: piece should stay in the last-level cache from one call to the next
-PIECE = 512 * 1024
+#: piece should stay in the cache from one call to the next
+PIECE = 64 * 1024
 
 
 class Learnable(NamedTuple):
@@ -38,14 +40,17 @@ class Updater:
         self._gradients = [gradients for _, gradients in runner.blocks]
         self._pieces: list[Piece] = []
         kept: dict[str, list[np.ndarray]] = {name: [] for name in runner.gradients}
-        longest = max((gradients.whole.size for gradients in self._gradients), default=0)
-        scratch = zeros(np, (min(longest, PIECE),), runner.blobs.dtype)
+        self._runner = runner
+        #: the numbers that change from update to update, where members of a team see them
+        self._now = zeros(np, (3,), "float64")
+        self._run: tuple[Team, int, int] | None = None
+        self._scratch = self._make_scratch()
         for values, gradients in runner.blocks:
             history = [gradients.like(gradients.shapes) for _ in range(RULES[solver.type].slots)]
             for slot in history:
                 for name, array in slot.arrays().items():
                     kept[name].append(array)
-            self._pieces += _cut(runner, values, gradients, history, scratch)
+            self._pieces += _cut(runner, values, gradients, history, self._scratch)
         blobs = runner.blobs.by_variable
         #: the blobs that a gradient reaches, in Caffe's order
         self.learnables = [
@@ -61,14 +66,45 @@ class Updater:
 
     def update(self, rate: float, iteration: int) -> None:
         """Apply the gradients, which are used up; `iteration` counts finished updates."""
-        gradients = [blob.gradient for blob in self.learnables]
-        apply_update(self.solver, gradients, self._pieces, rate, iteration)
+        clipped = clipping(self.solver, [blob.gradient for blob in self.learnables])
+        if threads.forks() and self._run is None and len(self._pieces) > 1:
+            self._run = self._together()
+        if self._run is None:
+            update_pieces(self.solver, self._pieces, clipped, rate, iteration)
+            return
+        team, number, workers = self._run
+        self._now[...] = clipped, rate, iteration
+        team.run(number, workers)
+
+    def _make_scratch(self) -> np.ndarray:
+        longest = max((gradients.whole.size for gradients in self._gradients), default=0)
+        return zeros(np, (min(longest, PIECE),), self._runner.blobs.dtype)
+
+    def _together(self) -> tuple[Team, int, int]:
+        """Let the processes that compute the passes update as well; each has pieces of its own."""
+        team = self._runner.executor.bound(True).team
+        workers = min(threads.count(), len(self._pieces))
+        chains = []
+        for worker in range(workers):
+            scratch = self._make_scratch()
+            mine = [
+                piece._replace(scratch=scratch[: piece.value.size]) for piece in self._pieces[worker::workers]
+            ]
+            chains.append([(_update, (self.solver, mine, self._now))])
+        return team, team.add(chains), workers
 
     def history(self) -> dict[str, np.ndarray]:
         """The solver's history arrays by `<slot>/<key>`."""
         return {
             f"{slot}/{blob.key}": array for blob in self.learnables for slot, array in enumerate(blob.history)
         }
+
+
+def _update(solver: SolverSpec, pieces: list[Piece], now: np.ndarray) -> None:
+    """Update pieces with the numbers that hold now."""
+    clipped, rate, iteration = now.tolist()
+    with np.errstate(all="ignore"):
+        update_pieces(solver, pieces, clipped, rate, int(iteration))
 
 
 def _cut(
