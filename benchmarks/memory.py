@@ -1,7 +1,8 @@
 """Memory of a training step: what the plan promises, what netdef takes, what the peers take.
 
 Taken is the most memory that the process has while it trains, beyond that of the interpreter with the system
-loaded (Linux only).  Promised is the plan's arena, the inputs, and weights, gradients and history.
+loaded (Linux only), and what processes that it has forked have for themselves.  Promised is the plan's arena,
+the inputs, and weights, gradients and history.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from benchmarks.common import markdown
 from benchmarks.jobs import TRAIN, Case, load, write_job
 from benchmarks.process import Failed, Refused, System, Worker
+from netdef.cli.threads import cores
 from netdef.train.memory import blob_bytes, pass_bytes
 
 CASES = (
@@ -28,7 +30,7 @@ STEPS = 5
 def promised(case: Case) -> int:
     """The bytes that a training step needs by its plan."""
     loaded = load(case)
-    return blob_bytes([loaded], loaded.spec.solver) + pass_bytes(loaded)
+    return blob_bytes([loaded], loaded.spec.solver) + pass_bytes(loaded, cores())
 
 
 def taken(case: Case, system: System) -> int | None:

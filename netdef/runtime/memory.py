@@ -19,9 +19,15 @@ def share_memory() -> None:
 
 
 def aligned_empty(xp: Any, size: int, alignment: int = LINE) -> Any:
-    """Bytes of any value from a multiple of `alignment` on."""
+    """Bytes of any value from a multiple of `alignment` on.
+
+    Raises `MemoryError` where there are not so many.
+    """
     if _shared and size and hasattr(xp, "frombuffer") and hasattr(mmap, "MAP_SHARED"):
-        return xp.frombuffer(mmap.mmap(-1, size), "uint8")  # a page is aligned to anything
+        try:
+            return xp.frombuffer(mmap.mmap(-1, size), "uint8")  # a page is aligned to anything
+        except OSError as error:
+            raise MemoryError(f"{size} bytes: {error}") from None
     block = xp.empty(size + alignment, "uint8")
     start = -block.__array_interface__["data"][0] % alignment if hasattr(block, "__array_interface__") else 0
     return block[start : start + size]

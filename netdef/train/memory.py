@@ -52,13 +52,14 @@ def blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
     return sum(sizes.values())
 
 
-def pass_bytes(loaded: Loaded) -> int:
-    """The size of a net's inputs and of the memory that its plan works in."""
+def pass_bytes(loaded: Loaded, workers: int | None = None) -> int:
+    """The size of a net's inputs and of the memory that its plan works in, with as many threads as there are.
+
+    Or with so many `workers`.
+    """
     inputs = input_shapes(loaded.net, loaded.shapes).values()
-    return (
-        sum(map(_float32_bytes, inputs))
-        + plan_net(loaded.net, loaded.shapes, workers=threads.count()).arena_bytes
-    )
+    plan = plan_net(loaded.net, loaded.shapes, workers=workers or threads.count())
+    return sum(map(_float32_bytes, inputs)) + plan.arena_bytes
 
 
 def _float32_bytes(shape: Sequence[int]) -> int:
