@@ -59,6 +59,22 @@ class Node:
     def visible_outputs(self) -> int:
         return 1 if self.op is None or isinstance(self.op, Backward) else self.op.visible_outputs()
 
+    def reading(self, inputs: tuple[Entry | None, ...]) -> Node:
+        """The node itself, or one like it that reads other entries."""
+        if inputs == self.inputs:
+            return self
+        return Node(
+            self.op,
+            self.name,
+            inputs,
+            attributes=self.attributes,
+            texts=self.texts,
+            shape=self.shape,
+            dtype=self.dtype,
+            origin=self.origin,
+            forward=self.forward,
+        )
+
     def __repr__(self) -> str:
         kind = "Variable" if self.op is None else type(self.op).__name__
         return f"<{kind} {self.name}>"

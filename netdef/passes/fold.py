@@ -105,7 +105,7 @@ class _Folder:
         if run is not None and _is_shorter(run):
             made = self._folded(run, self.shapes[entry])
         else:
-            made = _with_inputs(node, tuple(e and self.now.get(e, e) for e in node.inputs))
+            made = node.reading(tuple(e and self.now.get(e, e) for e in node.inputs))
         for number in range(len(node.write_names())):
             self.now[Entry(node, number)] = Entry(made, number)
         if run is not None:
@@ -201,20 +201,3 @@ def _is_shorter(run: _Run) -> bool:
     if run.base is not None:
         return bool(run.chain)
     return len(run.chain) > 1 or isinstance(run.chain[0].op, _NORMS)
-
-
-def _with_inputs(node: Node, inputs: tuple[Entry | None, ...]) -> Node:
-    """The node itself, or one like it that reads other entries."""
-    if inputs == node.inputs:
-        return node
-    return Node(
-        node.op,
-        node.name,
-        inputs,
-        attributes=node.attributes,
-        texts=node.texts,
-        shape=node.shape,
-        dtype=node.dtype,
-        origin=node.origin,
-        forward=node.forward,
-    )

@@ -126,7 +126,7 @@ class Binder:
             plan,
             list(self._joined(calls[: plan.boundary])),
             [*before, *self._joined(calls[plan.boundary :]), *after],
-            [self._call([each]) for each in calls],
+            [self._together(self._call([each])) for each in calls],
             before,
             after,
             written,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netdef.graph.build import Net
 from netdef.graph.node import Entry, topological
 from netdef.passes.fold import fold
+from netdef.passes.fuse import fuse
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Known, infer_shapes, infer_types
 from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor
@@ -24,8 +25,11 @@ def plan_net(net: Net, shapes: Known, dtype: str = "float32", conv_algo: str = "
         return _plan_folded(net, shapes, dtype, conv_algo, workers)
     wanted = {param.node: "write" for param in net.params().values() if param.lr_mult}
     objective = [loss.head for loss in net.losses]
-    joint = differentiate(heads, wanted, objective)
-    return make_plan(joint, shapes, dtypes, wanted, train=True, conv_algo=conv_algo, workers=workers)
+    fused = fuse(heads, shapes)
+    every, _ = infer_shapes(fused, {node.name: shapes[Entry(node, 0)] for node in [*arguments, *states]})
+    dtypes, _ = infer_types(fused, {node.name: dtype for node in [*arguments, *states]})
+    joint = differentiate(fused, wanted, objective)
+    return make_plan(joint, every, dtypes, wanted, train=True, conv_algo=conv_algo, workers=workers)
 
 
 def _plan_folded(net: Net, shapes: Known, dtype: str, conv_algo: str, workers: int) -> Plan:

@@ -12,7 +12,8 @@ from netdef.graph.build import Net
 from netdef.graph.symbol import Symbol
 from netdef.ops.shapes import Full
 from netdef.passes.fold import Folding, fold
-from netdef.passes.infer import infer_shapes
+from netdef.passes.fuse import fuse
+from netdef.passes.infer import Known, infer_shapes
 from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
 from netdef.runtime.folding import fill_folded
@@ -46,7 +47,7 @@ class Runner:
         self.inputs = {blob: zeros(np, shapes[blob], blobs.dtype) for blob in net.inputs}
         self._foldings: tuple[Folding, ...] = ()
         self._folded: dict[str, np.ndarray] = {}
-        symbol = self._fold(shapes) if folds else net.symbol
+        symbol = self._fold(shapes) if folds else self._fuse(shapes) if wanted else net.symbol
         values = {**self.inputs, **blobs.values(), **self._folded}
         arguments, states = ({node.name: values[node.name] for node in nodes} for nodes in symbol.variables())
         reached = [name for name in wanted if name in arguments]
@@ -70,12 +71,18 @@ class Runner:
             conv_algo=conv_algo,
         )
 
+    def _known(self, shapes: Mapping[str, tuple[int, ...]]) -> Known:
+        """The shape of every entry."""
+        given = {**shapes, **{name: value.shape for name, value in self.blobs.values().items()}}
+        return infer_shapes(self.net.symbol.heads, given)[0]
+
+    def _fuse(self, shapes: Mapping[str, tuple[int, ...]]) -> Symbol:
+        """The symbol for training."""
+        return Symbol(fuse(self.net.symbol.heads, self._known(shapes)))
+
     def _fold(self, shapes: Mapping[str, tuple[int, ...]]) -> Symbol:
         """The symbol for inference; makes the arrays of its own weights."""
-        heads = self.net.symbol.heads
-        given = {**shapes, **{name: value.shape for name, value in self.blobs.values().items()}}
-        known, _ = infer_shapes(heads, given)
-        folded = fold(heads, known, self.blobs.dtype)
+        folded = fold(self.net.symbol.heads, self._known(shapes), self.blobs.dtype)
         self._foldings = folded.foldings
         for folding in folded.foldings:
             for node in (folding.weight, folding.bias):
