@@ -16,6 +16,8 @@ from netdef.ops.conv_sizes import Sizes
 RATE = 154.0
 #: multiplications of the largest product that OpenBLAS makes without packing its factors
 SMALL = 1e6
+#: for each small product with another weight than the one before, as groups have
+OTHER_WEIGHT = 300.0
 #: for each call of numpy in a loop, views included
 CALL = 2000.0
 #: for each element of a copy in cache and of one beyond, and for each row that lies in one piece

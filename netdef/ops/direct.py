@@ -83,7 +83,7 @@ class Direct(Algorithm):
         pieces = _Pieces(sizes)
         blocks = -(-sizes.batch // pieces.images) * -(-sizes.groups // pieces.groups)
         calls = 2 * blocks * sizes.inner * conv_cost.CALL
-        return calls + sizes.macs * 2 * conv_cost.TAP
+        return calls + sizes.macs * 2 * (conv_cost.TAP + conv_cost.ADD_ROW / conv_cost.run(sizes))
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any

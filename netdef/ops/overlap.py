@@ -118,6 +118,8 @@ class Overlap(Turning):
         )
         count = pieces.chunks * pieces.first.windows * sizes.groups
         products = conv_cost.small(count, sizes.filters / sizes.groups, pieces.columns, sizes.inner)
+        if sizes.groups > 1:
+            products += count * conv_cost.OTHER_WEIGHT
         return blocks * 12 * conv_cost.CALL + copies + products
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
