@@ -6,8 +6,11 @@ order of one of them first.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from netdef.ops.base import Workspace
 from netdef.ops.shapes import Full
 
 
@@ -36,3 +39,12 @@ def order_of(array: Any) -> Order:
     """The order in which an array (N, C, S...) is one piece of memory, else that of its axes."""
     every = orders(array.ndim)
     return next((order for order in every if order.view(array).flags.c_contiguous), every[-1])
+
+
+def largest(needs: Iterable[dict[str, Workspace]]) -> dict[str, Workspace]:
+    """The largest workspace of each name: what is enough for any of the needs."""
+    found: dict[str, Workspace] = {}
+    for name, space in (item for need in needs for item in need.items()):
+        if name not in found or math.prod(space.shape) > math.prod(found[name].shape):
+            found[name] = space
+    return found

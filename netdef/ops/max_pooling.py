@@ -124,16 +124,21 @@ def forward(
         xp.copyto(values, block.values)
         if found is not None:
             xp.copyto(found, block.numbers)
-        _refuse(xp, lowest, values, found, windows.carve(mask, values.shape))
+        refuse(xp, lowest, values, found, windows.carve(mask, values.shape))
 
 
-def _refuse(xp: Any, lowest: float, values: Any, found: Any, kept: Any) -> None:
+def refuse(xp: Any, lowest: float, values: Any, found: Any, kept: Any) -> None:
     """No element wins where the maximum is not a number or below `lowest`."""
     xp.greater_equal(values, lowest, out=kept)
     if not kept.all():
         xp.maximum(values, lowest, out=values)
         if found is not None:
             xp.multiply(found, kept, out=found)
+
+
+def as_numbers(marks: Any, like: Any) -> Any:
+    """Marks as numbers of the dtype of others, if that takes no conversion."""
+    return marks.view(like.dtype) if like.itemsize == marks.itemsize else marks
 
 
 @functools.lru_cache(maxsize=256)
@@ -237,8 +242,7 @@ class Block:
         The former are larger, so that this takes a product and a maximum.
         """
         xp, spare = self.xp, self.spare[: marks.size]
-        if out.itemsize == marks.itemsize:
-            marks = marks.view(out.dtype)  # nothing is converted
+        marks = as_numbers(marks, out)
         if best is None:
             self.calls.append((xp.add, marks, 1, out))
             return

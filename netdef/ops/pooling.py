@@ -6,12 +6,12 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from netdef.ops import layouts, max_gradient, max_pooling, sum_pooling, windows
+from netdef.ops import apart_pooling, layouts, max_gradient, max_pooling, sum_pooling, windows
 from netdef.ops.arrays import ordered
 from netdef.ops.base import Cut, Op, Workspace
 from netdef.ops.fields import Bool, Dims, Enum, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
-from netdef.ops.map_order import order_of, orders
+from netdef.ops.map_order import largest, order_of, orders
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
 
 _Rules = dict[str, To | Fixed | Lost | str]
@@ -239,6 +239,8 @@ class Pooling(Windowed):
         data, output = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "output"))
         axes = self._axes(data)
         if self.pool_type == "max":
+            if apart_pooling.fits(axes) and (backward or windows.inside(axes)):
+                return largest(apart_pooling.workspaces(data, axes, self._tap_numbers, backward))
             if backward:
                 return max_gradient.workspaces(data, axes, self._tap_numbers)
             return self._for_maxima(data, output, axes)
@@ -261,11 +263,7 @@ class Pooling(Windowed):
             needs.append({"partial": Workspace((partial,)), "mask": marks, "taken": marks})
             if not windows.inside(axes):
                 needs.append({"padded": Workspace((*data[:2], *windows.padded_shape(axes)))})
-        largest: dict[str, Workspace] = {}
-        for name, space in (item for need in needs for item in need.items()):
-            if name not in largest or math.prod(space.shape) > math.prod(largest[name].shape):
-                largest[name] = space
-        return largest
+        return largest(needs)
 
     # -- kernels ---------------------------------------------------------------------------------------------
 
@@ -292,6 +290,9 @@ class Pooling(Windowed):
         axes = self._axes(data.shape)
         if self.pool_type == "max":
             lowest = float(xp.finfo(data.dtype).min)
+            if apart_pooling.fits(axes) and windows.inside(axes):
+                apart_pooling.forward(xp, axes, lowest, data, output, winner, phases, numbers, mask)
+                return
             order = order_of(data)
             maps = max_pooling.phases(order.shape(data.shape), axes, order.first)
             if maps.pays:
@@ -386,6 +387,9 @@ class Pooling(Windowed):
             sum_pooling.backward(xp, axes, doutput, ddata, phases, partial)
             if self._powers:
                 xp.multiply(ddata, slope, out=ddata)
+            return
+        if apart_pooling.fits(axes):
+            apart_pooling.backward(xp, axes, doutput, winner, ddata, mask, share)
             return
         spaces = places, offsets, share, numbers, mask, padded
         max_gradient.backward(xp, axes, doutput, winner, ddata, *spaces)

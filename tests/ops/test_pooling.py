@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdef.ops import find, max_gradient, max_pooling
+from netdef.ops import apart_pooling, find, max_gradient, max_pooling
 from netdef.ops.base import kernel_arguments
 from netdef.ops.map_order import order_of
 from netdef.ops.pooling import Pooling
@@ -64,6 +64,8 @@ CASES = [
     ((2, 3), (1, 3), (1, 2), (1, 2, 4, 5)),
     ((1, 2), (2, 1), (0, 0), (1, 2, 4, 3)),
     ((3,), (2,), (1,), (2, 2, 7)),
+    ((4,), (5,), (0,), (2, 2, 10)),
+    ((3,), (3,), (1,), (2, 2, 8)),
     ((2, 2, 2), (2, 1, 2), (0, 1, 0), (1, 2, 3, 2, 5)),
 ]
 
@@ -396,6 +398,11 @@ def test_where_elements_are_sorted():
         ((5, 3, 7, 5), {"kernel": (2, 2), "stride": (2, 2), "pooling_convention": "clip"}),
         ((4, 2, 9, 8), {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1), "pooling_convention": "clip"}),
         ((2, 5, 9, 8), {"kernel": (2, 1), "stride": (3, 2)}),
+        ((3, 5, 10, 9), {"kernel": (3, 2), "stride": (3, 3), "pad": (1, 0), "pooling_convention": "full"}),
+        ((4, 5, 10, 6), {"kernel": (3, 3), "stride": (3, 3)}),
+        ((3, 2, 4, 5, 3), {"kernel": (2, 1, 3), "stride": (2, 2, 3)}),
+        ((2, 3, 10, 11), {"kernel": (4, 5), "stride": (5, 5)}),
+        ((3, 6, 5, 4), {"kernel": (2, 2), "stride": (2, 2), "layout": "NHWC"}),
         ((3, 2, 9, 8), {"kernel": (1, 1), "stride": (2, 2), "pooling_convention": "full"}),
         ((1, 7, 6, 6), {"kernel": (3, 3), "pad": (1, 1)}),
         ((3, 2, 5, 6, 4), {"kernel": (2, 2, 2), "stride": (2, 1, 3), "pad": (0, 1, 1)}),
@@ -407,6 +414,7 @@ def test_winners_by_definition(data, attributes, layout, blocks, kernels, monkey
     """Ties, NaNs, infinities and the lowest number: maximum, winner and gradient of window by window."""
     monkeypatch.setattr(max_pooling, "BLOCK", blocks)
     monkeypatch.setattr(max_gradient, "BLOCK", blocks)
+    monkeypatch.setattr(apart_pooling, "BLOCK", blocks)
     op = Pooling(**attributes)
     run = kernels(op, {"data": data}, layout=layout)
     random = np.random.default_rng(6)
@@ -440,6 +448,28 @@ def test_winners_by_definition(data, attributes, layout, blocks, kernels, monkey
         np.testing.assert_equal(output[place], best)
         assert winner[place] == number
     np.testing.assert_allclose(ddata, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("data", [(33, 5, 24, 24), (3, 40, 60, 62), (700, 3, 16, 16)], ids=str)
+def test_workspaces_of_windows_apart(data, kernels):
+    """However large the maps are, they are taken a megabyte at a time, in whatever order."""
+    for layout in ("C", "last"):
+        run = kernels(Pooling(kernel=2, stride=2), {"data": data}, "float32", layout=layout)
+        spaces = [
+            *run.op.workspaces(run.shapes, False).values(),
+            *run.op.workspaces(run.shapes, True).values(),
+        ]
+        assert max(np.prod(space.shape) for space in spaces) <= apart_pooling.BLOCK // 2
+        run.arrays["data"][...] = np.round(run.arrays["data"])
+        heads = run.head_gradients()
+        output, ddata = run.forward()["output"], run.backward(heads)["ddata"]
+        height, width = data[2] // 2, data[3] // 2
+        taps = run.arrays["data"].reshape(*data[:2], height, 2, width, 2).transpose(0, 1, 2, 4, 3, 5)
+        taps = taps.reshape(*data[:2], height, width, 4)
+        np.testing.assert_array_equal(output, taps.max(axis=-1))
+        expected = np.where(np.arange(4) == taps.argmax(axis=-1)[..., None], heads["doutput"][..., None], 0)
+        expected = expected.reshape(*data[:2], height, width, 2, 2).transpose(0, 1, 2, 4, 3, 5)
+        np.testing.assert_array_equal(ddata, expected.reshape(data))
 
 
 @pytest.mark.parametrize("layouts", list(itertools.product(["C", "last", "gaps"], repeat=3)), ids=str)
