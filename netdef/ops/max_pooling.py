@@ -179,7 +179,7 @@ class Block:
         numbers: Any = None,
         mask: Any = None,
     ) -> None:
-        self.xp, self.phases, self.join, self.empty = xp, phases, join, empty
+        self.xp, self.phases, self.join = xp, phases, join
         self.calls: list[tuple[Any, Any, Any, Any]] = []
         shape = (phases.count, *phases.shape)
         size = math.prod(shape)
@@ -188,6 +188,9 @@ class Block:
         if numbers is not None:
             counts = windows.carve(numbers, (phases.stages + 1, size))
         self.maps = floats[: phases.phases].reshape(phases.phases, *shape)
+        for number, _, _, full in phases.places:
+            if not full:
+                self.maps[number] = empty  # what no element is sorted to stays so for all maps
         self.mask = mask
         self.spare = counts[-1]
         targets = map(_Maxima, floats[phases.phases :], counts)
@@ -197,9 +200,7 @@ class Block:
 
     def reduce(self, data: Any) -> None:
         """Sort maps and join the elements of their windows: `values`, and `numbers` of the winners."""
-        for number, source, target, full in self.phases.places:
-            if not full:
-                self.maps[number] = self.empty
+        for number, source, target, _ in self.phases.places:
             self.xp.copyto(self.maps[number][target], data[source])
         for function, one, other, out in self.calls:
             function(one, other, out=out)
