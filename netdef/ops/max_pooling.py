@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from netdef.ops import windows
 from netdef.ops.base import Workspace
+from netdef.ops.map_order import copy_rows
 from netdef.ops.shapes import Full
 
 #: floats in a block of maps
@@ -201,7 +202,7 @@ class Block:
     def reduce(self, data: Any) -> None:
         """Sort maps and join the elements of their windows: `values`, and `numbers` of the winners."""
         for number, source, target, _ in self.phases.places:
-            self.xp.copyto(self.maps[number][target], data[source])
+            copy_rows(self.xp, self.maps[number][target], data[source])
         for function, one, other, out in self.calls:
             function(one, other, out=out)
 

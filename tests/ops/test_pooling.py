@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from netdef.ops import apart_pooling, find, max_gradient, max_pooling
 from netdef.ops.base import kernel_arguments
-from netdef.ops.map_order import order_of
+from netdef.ops.map_order import copy_rows, order_of
 from netdef.ops.pooling import Pooling
 from netdef.ops.shapes import ShapeError, Shapes, Types
 
@@ -525,3 +525,18 @@ def test_the_order_of_maps():
     found = [order_of(array) for array in (maps, last, channels, maps[:, :, ::2])]
     assert found == [((0, 1, 2, 3), 2), ((1, 2, 3, 0), 1), ((0, 2, 3, 1), 1), ((0, 1, 2, 3), 2)]
     assert found[1].view(last).shape == found[1].shape(last.shape) == (3, 4, 5, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_rows_are_copied_as_they_are(dtype):
+    """Rows in one piece or not, side by side or apart, of any length, and of another type."""
+    whole = np.random.default_rng(9).standard_normal((3, 8, 9, 5)).astype(dtype)
+    whole[0, 0, 0, :3] = np.nan, -0.0, np.inf
+    empty, turned = whole[:, ::2, ::2, :0], whole.transpose(0, 3, 1, 2)
+    for source in (whole, whole[:, ::2, 1::2], whole[..., ::2], whole[..., ::-1], turned, empty):
+        for made in (dtype, "float64"):
+            target = np.full((2, *source.shape), 7, made)
+            copy_rows(np, target[0], source)
+            np.testing.assert_array_equal(target[0], source)
+            assert (np.signbit(target[0]) == np.signbit(source)).all()
+            assert (target[1] == 7).all()
