@@ -217,7 +217,15 @@ class Binder:
         workers = min(self._plan.workers, len(chains))
         if not shareable(chains):
             return call
-        return run_together, (self._team, self._team.add(chains), workers, sums)
+        number = self._team.add(chains)
+        if len(sums) > 1:  # much to add up, which all of them do
+            return run_together, (
+                self._team,
+                (number, self._team.add([[call] for call in sums])),
+                workers,
+                [],
+            )
+        return run_together, (self._team, (number,), workers, sums)
 
     def _call(self, each: Sequence[_Calls]) -> Call:
         """The call of one step, or of the steps of a run."""

@@ -74,9 +74,10 @@ def run_shards(
     threads.run(partial(quiet, xp), sums)
 
 
-def run_together(team: Team, number: int, workers: int, sums: Sequence[Call]) -> None:
-    """`run_shards` by processes."""
-    team.run(number, workers)
+def run_together(team: Team, numbers: Sequence[int], workers: int, sums: Sequence[Call]) -> None:
+    """`run_shards` by processes, one run after the other; sums that are short are added up here."""
+    for number in numbers:
+        team.run(number, workers)
     _run_all(sums)
 
 

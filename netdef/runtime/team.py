@@ -30,7 +30,7 @@ Chain = Sequence[tuple[Callable[..., Any], Sequence[Any]]]
 #: what a member is told instead of the number of a run when it shall end
 _END = -1
 #: seconds for which either side looks for news before it sleeps, and milliseconds until it looks once more
-_LOOK, _SLEEP = 200e-6, 2
+_LOOK, _SLEEP = 1e-3, 2
 #: what is written for the other side to read: how many runs were told, which one; how many are done, and the
 #: length of the error that one has raised, which follows
 _TOLD, _RUN, _DONE, _FAILED = range(4)
