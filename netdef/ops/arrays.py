@@ -15,12 +15,17 @@ def write_back(xp: Any, flat: Any, out: Any) -> None:
         out[...] = flat.reshape(out.shape)
 
 
+def batch_last(array: Any) -> Any:
+    """The view of an array (N, A...) as (A..., N)."""
+    return array.transpose(*range(1, array.ndim), 0)
+
+
 def with_batch_last(array: Any) -> Any:
     """The memory of an array (N, A...) as (A..., N) if it lies in one piece in that order, else None.
 
     The plan stores tensors so where all that touch them gain: every loop is then N elements long at least.
     """
-    turned = array.transpose(*range(1, array.ndim), 0)
+    turned = batch_last(array)
     return turned if turned.flags.c_contiguous else None
 
 

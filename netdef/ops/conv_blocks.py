@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netdef.ops import windows
+from netdef.ops.arrays import batch_last
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.shapes import Full
 
@@ -21,11 +22,6 @@ BLOCK = 256 * 1024
 WHOLE = 512 * 1024
 #: floats in a band that is copied, which is read once or twice for each element of a kernel
 BAND = 512 * 1024
-
-
-def batch_last(array: Any) -> Any:
-    """The view of an array (N, A...) as (A..., N)."""
-    return array.transpose(*range(1, array.ndim), 0)
 
 
 def neighbours(array: Any, like: Any) -> bool:

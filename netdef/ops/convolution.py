@@ -8,10 +8,10 @@ from collections.abc import Collection
 from typing import Any, ClassVar
 
 from netdef.ops import layouts, windows
-from netdef.ops.arrays import write_back
+from netdef.ops.arrays import batch_last, write_back
 from netdef.ops.base import WIDE, Cut, Op, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
-from netdef.ops.conv_blocks import batch_last, joined
+from netdef.ops.conv_blocks import joined
 from netdef.ops.conv_choice import PLAIN, Choice, choose
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.fields import Bool, Dims, Hint, Int

@@ -11,8 +11,9 @@ import math
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_blocks, conv_cost, windows
+from netdef.ops.arrays import batch_last
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Turning, finish
-from netdef.ops.conv_blocks import Bands, Blocks, add_columns, batch_last, evenly, joined, neighbours
+from netdef.ops.conv_blocks import Bands, Blocks, add_columns, evenly, joined, neighbours
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.shapes import Full
 

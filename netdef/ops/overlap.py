@@ -14,8 +14,9 @@ import math
 from typing import Any
 
 from netdef.ops import conv_blocks, conv_cost, windows
+from netdef.ops.arrays import batch_last
 from netdef.ops.conv_algorithm import DATA, FORWARD, Turning, finish
-from netdef.ops.conv_blocks import Bands, batch_last, evenly, joined
+from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.shapes import Full
 

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
+from netdef.ops.arrays import batch_last
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, finish
-from netdef.ops.conv_blocks import Bands, batch_last, evenly, joined
+from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.shapes import Full
 

@@ -26,6 +26,7 @@ from netdef.runtime.plan import (
     kernel_of,
 )
 from netdef.runtime.shards import Work, shard
+from netdef.runtime.team import worker_of
 
 
 def make_plan(
@@ -101,6 +102,8 @@ class _Planner:
         self.last_use.update(dict.fromkeys(kept, len(self.work)))
         self.kept_spaces: dict[tuple[Node, str], Buffer] = {}
         self.sharding = shard(self.work, self.boundary, {*results, *self.external})
+        #: the nodes that shards compute
+        self.divided = {self.work[number].node for number in self.sharding.runs}
         self.asked = workers
         self.workers = min(workers, max(1, self.sharding.parts)) if self.sharding.runs else 0
 
@@ -169,7 +172,8 @@ class _Planner:
             names = parameters(getattr(op, stage.kernel))
             read = {name: entry for name, entry in reads.items() if name in names}
             written = {name: entry for name, entry in writes.items() if name in names}
-            yield whole._replace(kernel=stage.kernel, reads=read, writes=written, stage=stage)
+            last = stage is stages[-1]
+            yield whole._replace(kernel=stage.kernel, reads=read, writes=written, stage=stage, last=last)
 
     def _draft(self, number: int, work: Work) -> _Draft:
         """Decide the memory of the outputs and workspaces of one kernel."""
@@ -215,7 +219,7 @@ class _Planner:
         op, found = work.op, {}
         names = parameters(getattr(op, work.kernel))
         carried = [(name, space, 0) for name, space in op.carried(work.shapes, work.backward).items()]
-        parts = self._parts(work.node)
+        parts = self.sharding.parts if work.node in self.divided else 1
         gathered = [(name, space, parts) for name, space in op.gathered(work.shapes, work.backward).items()]
         for name, space, count in [*carried, *gathered]:
             if name not in names:
@@ -230,11 +234,6 @@ class _Planner:
             shape = (count, *space.shape) if whole else space.shape
             found[name] = Scratch(shape, held, buffer, 0 if whole or not count else shard * size)
         return found
-
-    def _parts(self, node: Node) -> int:
-        """How many parts of the batch the stages of a node see by themselves."""
-        runs = (work for number, work in enumerate(self.work) if number in self.sharding.runs)
-        return self.sharding.parts if any(work.node is node for work in runs) else 1
 
     def _scratch(self, number: int, draft: _Draft, facts: Shapes, dtype: str) -> dict[str, Scratch]:
         """The workspaces of a step, or of a piece of it, whose first tensor has a dtype."""
@@ -381,7 +380,8 @@ class _Planner:
         )
 
     def _place(self, space: Scratch, shard: int) -> int:
-        return self.arena.offset(space.buffer, shard, shard % max(1, self.workers)) + space.start
+        worker = worker_of(shard, self.sharding.parts, self.workers) if space.buffer.owner == WORKER else 0
+        return self.arena.offset(space.buffer, shard, worker) + space.start
 
     def _placed(self, scratch: Mapping[str, Scratch], shard: int = 0) -> dict[str, Tensor]:
         return {

@@ -49,15 +49,12 @@ class Work(NamedTuple):
     adds: bool
     #: which part of the node's pass it is, where that has several
     stage: Stage | None = None
+    #: whether the node's pass is complete after it
+    last: bool = True
 
     @property
     def entries(self) -> dict[str, Entry]:
         return {**self.reads, **self.writes}
-
-    @property
-    def last(self) -> bool:
-        """Whether the node's pass is complete after it."""
-        return self.stage is None or self.stage == self.op.stages(self.shapes, self.backward, True)[-1]
 
     @property
     def flops(self) -> int:

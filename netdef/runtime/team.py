@@ -208,9 +208,18 @@ def _tell(link: _Link, told: int, what: int) -> None:
         link.wake()
 
 
-def go_through(chains: Sequence[Chain], first: int, step: int) -> None:
-    """Make the calls of some of the shards."""
-    for calls in chains[first::step]:
+def worker_of(shard: int, shards: int, workers: int) -> int:
+    """Which of the workers goes through a shard: each has as many neighbours as the others, or one more.
+
+    So that what the first worker raises that fails is what the first shard has raised.
+    """
+    return ((shard + 1) * workers - 1) // shards
+
+
+def go_through(chains: Sequence[Chain], worker: int, workers: int) -> None:
+    """Make the calls of the shards of one worker."""
+    mine = (calls for number, calls in enumerate(chains) if worker_of(number, len(chains), workers) == worker)
+    for calls in mine:
         for kernel, arguments in calls:
             kernel(*arguments)
 

@@ -44,13 +44,13 @@ class Updater:
         #: the numbers that change from update to update, where members of a team see them
         self._now = zeros(np, (3,), "float64")
         self._run: tuple[Team, int, int] | None = None
-        self._scratch = self._make_scratch()
+        scratch = self._make_scratch()
         for values, gradients in runner.blocks:
             history = [gradients.like(gradients.shapes) for _ in range(RULES[solver.type].slots)]
             for slot in history:
                 for name, array in slot.arrays().items():
                     kept[name].append(array)
-            self._pieces += _cut(runner, values, gradients, history, self._scratch)
+            self._pieces += _cut(runner, values, gradients, history, scratch)
         blobs = runner.blobs.by_variable
         #: the blobs that a gradient reaches, in Caffe's order
         self.learnables = [
@@ -103,8 +103,7 @@ class Updater:
 def _update(solver: SolverSpec, pieces: list[Piece], now: np.ndarray) -> None:
     """Update pieces with the numbers that hold now."""
     clipped, rate, iteration = now.tolist()
-    with np.errstate(all="ignore"):
-        update_pieces(solver, pieces, clipped, rate, int(iteration))
+    update_pieces(solver, pieces, clipped, rate, int(iteration))
 
 
 def _cut(

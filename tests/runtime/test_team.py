@@ -16,7 +16,7 @@ from netdef.diag import EnvironmentFault, MXNetError
 from netdef.runtime import memory
 from netdef.runtime.kernels import quiet
 from netdef.runtime.memory import is_shared, zeros
-from netdef.runtime.team import Team, shareable
+from netdef.runtime.team import Team, shareable, worker_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes compute where they can be forked")
 
@@ -78,16 +78,25 @@ def test_numpy_does_not_warn_in_a_member(shared, team, recwarn):
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("failing", [[0], [1], [0, 1], [2]])
-def test_the_first_error_is_raised_and_the_team_goes_on(shared, team, failing):
+@pytest.mark.parametrize("processes", [2, 3])
+@pytest.mark.parametrize("failing", [[0], [1], [0, 1], [2], [1, 2]])
+def test_the_first_error_is_raised_and_the_team_goes_on(shared, team, failing, processes):
     array = zeros(np, (1,), "float64")
     chains = [[(refuse, (place,))] if place in failing else [(count_up, (array,))] for place in range(3)]
     bad, good = team.add(chains), team.add([[(count_up, (array,))], []])
     with pytest.raises(ValueError, match=f"shard {min(failing)}"):
-        team.run(bad, 3)
+        team.run(bad, processes)
     before = array[0]
     team.run(good, 2)
     assert array[0] == before + 1
+
+
+@pytest.mark.parametrize("workers", range(1, 9))
+def test_workers_have_neighbouring_shards(workers):
+    """As many each, or one more, in their order."""
+    places = [worker_of(shard, 8, workers) for shard in range(8)]
+    assert places == sorted(places)
+    assert {places.count(worker) for worker in range(workers)} <= {8 // workers, -(-8 // workers)}
 
 
 def test_an_error_that_is_very_long_is_cut(shared, team):
