@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from netdef.ops.shapes import Full
 from netdef.passes.memory import ALIGNMENT, Interval, pack
+from netdef.runtime.plan import Room
 
 ALL, SHARD, WORKER = "all", "shard", "worker"
 
@@ -73,12 +74,17 @@ class Arena:
                 lives = [(span(first)[0], span(last)[1]) for first, last in lives]
             self._sizes[owner] = _place(buffers, lives)
 
-    def offset(self, buffer: Buffer, shard: int = 0, worker: int = 0) -> int:
-        """Where a buffer is once all are packed."""
+    @property
+    def room(self) -> Room:
+        """Where the memory of workers is."""
+        return Room(self.bytes(0), self._sizes[WORKER])
+
+    def offset(self, buffer: Buffer, shard: int = 0) -> int:
+        """Where a buffer is once all are packed; that of a worker, where it is for the first one."""
         after = {
             ALL: 0,
             SHARD: self._sizes[ALL] + shard * self._sizes[SHARD],
-            WORKER: self.bytes(worker),
+            WORKER: self.room.start,
         }
         return buffer.offset + after[buffer.owner]
 

@@ -78,7 +78,8 @@ class Bound(NamedTuple):
 class _Calls(NamedTuple):
     """What a step consists of: a call, or those of its pieces and the sums of their shares."""
 
-    calls: list[Call]
+    #: those of a run as each worker makes them; else there is but one
+    workers: list[list[Call]]
     sums: list[Sum]
     step: Step
 
@@ -162,15 +163,18 @@ class Binder:
             made.append(self._xp.moveaxis(block, -1, 0) if blocks.last else block)
         return made if len(made) > 1 else made[0]
 
-    def _array(self, tensor: Tensor) -> Any:
-        """The array of a tensor that is stored in one piece."""
+    def _array(self, tensor: Tensor, worker: int = 0) -> Any:
+        """The array of a tensor that is stored in one piece, as a worker sees it."""
         if tensor.external:
             whole = self._external[tensor.offset][tensor.name]
             shaped = whole.reshape(tensor.shape)
             if not self._xp.may_share_memory(whole, shaped) and whole.size:
                 raise MXNetError(f"the array of {tensor.name} must be contiguous")
             return shaped
-        part = self._arena[tensor.offset : tensor.offset + tensor.bytes]
+        room, start = self._plan.room, tensor.offset
+        if start >= room.start:
+            start += worker * room.bytes
+        part = self._arena[start : start + tensor.bytes]
         return part.view(tensor.dtype).reshape(tensor.shape)
 
     # -- calls --
@@ -185,17 +189,23 @@ class Binder:
             return kernel, kernel_arguments(op, kernel, arrays, injected, step.added)
 
         if not step.pieces:
-            return _Calls([call(dict(stored))], [], step)
-        made: list[Call] = []
+            return _Calls([[call(dict(stored))]], [], step)
+        workers: list[list[Call]] = [[] for _ in range(self._workers(len(step.pieces)) if step.run else 1)]
         shares: dict[str, list[Any]] = {}
         for number, (piece, tensors) in enumerate(step.pieces):
-            own = {name: self._array(tensor) for name, tensor in tensors.items()}
-            for name in piece.shares:
-                if name in own:
-                    shares.setdefault(name, []).append(own[name])
+            seen = _seen(piece, number, stored)
             begin = next((start for axis, start, _ in piece.parts.values() if axis == 0), 0)
-            made.append(call({**_seen(piece, number, stored), **own}, begin))
-        return _Calls(made, [(stored[name], each) for name, each in shares.items()], step)
+            for worker, made in enumerate(workers):
+                own = {name: self._array(tensor, worker) for name, tensor in tensors.items()}
+                made.append(call({**seen, **own}, begin))
+            for name in piece.shares:
+                if name in tensors:
+                    shares.setdefault(name, []).append(self._array(tensors[name]))
+        return _Calls(workers, [(stored[name], each) for name, each in shares.items()], step)
+
+    def _workers(self, chains: int) -> int:
+        """How many go through so many chains side by side."""
+        return min(self._plan.workers, chains)
 
     def _joined(self, calls: Sequence[_Calls]) -> Iterator[Call]:
         """One call for each run of steps, and for each step outside of runs."""
@@ -209,36 +219,34 @@ class Binder:
             return call
         if kernel is run_pieces:
             _, pieces, sums = arguments
-            chains: Sequence[Any] = [[piece] for piece in pieces]
+            workers: Sequence[Any] = self._alike(pieces)
         elif kernel is run_shards and not arguments[-1]:
-            _, _, chains, sums, _ = arguments
+            _, workers, sums, _ = arguments
         else:
             return call
-        workers = min(self._plan.workers, len(chains))
-        if not shareable(chains):
+        if not shareable(workers):
             return call
-        number = self._team.add(chains)
+        number = self._team.add(workers)
         if len(sums) > 1:  # much to add up, which all of them do
-            return run_together, (
-                self._team,
-                (number, self._team.add([[call] for call in sums])),
-                workers,
-                [],
-            )
-        return run_together, (self._team, (number,), workers, sums)
+            return run_together, (self._team, (number, self._team.add(self._alike(sums))), [])
+        return run_together, (self._team, (number,), sums)
+
+    def _alike(self, calls: Sequence[Call]) -> list[list[list[Call]]]:
+        """Calls that every worker makes alike, each of them by itself."""
+        return [[[call] for call in calls]] * self._workers(len(calls))
 
     def _call(self, each: Sequence[_Calls]) -> Call:
         """The call of one step, or of the steps of a run."""
         xp = self._xp
         if not each[0].step.pieces:
-            return each[0].calls[0]
+            return each[0].workers[0][0]
         groups = groups_of([both for one in each for both in one.sums])
         sums = [(add_up, (xp, group)) for group in groups]
         if each[0].step.run:
-            chains = list(zip(*(one.calls for one in each)))
+            workers = [list(zip(*steps)) for steps in zip(*(one.workers for one in each))]
             alone = sum(one.step.seconds for one in each) < shards.RUN
-            return run_shards, (xp, min(self._plan.workers, len(chains)), chains, sums, alone)
-        return run_pieces, (xp, each[0].calls, sums)
+            return run_shards, (xp, workers, sums, alone)
+        return run_pieces, (xp, each[0].workers[0], sums)
 
 
 def _seen(piece: Piece, number: int, stored: Mapping[str, _Stored]) -> dict[str, Any]:

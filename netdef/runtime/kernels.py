@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 from netdef.diag import MXNetError
 from netdef.runtime import threads
-from netdef.runtime.team import Team, go_through
+from netdef.runtime.team import Failure, Team, go_through, raise_first
 
 #: elements of numpy's buffer: operands that do not lie in one piece are copied through it, also where no
 #: dtype is converted.  By default it is 8192; with 512 such operations take a third of the time.
@@ -59,25 +59,34 @@ def run_pieces(xp: Any, pieces: Sequence[Call], sums: Sequence[Call]) -> None:
 
 
 def run_shards(
-    xp: Any, workers: int, shards: Sequence[Sequence[Call]], sums: Sequence[Call], alone: bool
+    xp: Any, workers: Sequence[Sequence[Sequence[Call]]], sums: Sequence[Call], alone: bool
 ) -> None:
     """Make all calls of each shard, one after the other, then those that add up their shares.
 
-    On the threads of the process, of which each plays the part of one of the `workers`, or, where that takes
-    longer, `alone` on this one.
+    `workers` holds the calls of all shards as each worker makes them.  On the threads of the process, of
+    which each plays the part of a worker, or, where that takes longer, `alone` on this one.
     """
-    parts = [(go_through, (shards, worker, workers)) for worker in range(workers)]
+    numbers = iter(range(len(workers[0])))
+    failures: list[Failure | None] = []
+    parts = [(_go_through, (shards, numbers, failures)) for shards in workers]
     if alone:
         _run_all(parts)
     else:
         threads.run(partial(quiet, xp), parts)
+    raise_first(failures)
     threads.run(partial(quiet, xp), sums)
 
 
-def run_together(team: Team, numbers: Sequence[int], workers: int, sums: Sequence[Call]) -> None:
+def _go_through(
+    shards: Sequence[Sequence[Call]], numbers: Iterator[int], failures: list[Failure | None]
+) -> None:
+    failures.append(go_through(shards, numbers))
+
+
+def run_together(team: Team, numbers: Sequence[int], sums: Sequence[Call]) -> None:
     """`run_shards` by processes, one run after the other; sums that are short are added up here."""
     for number in numbers:
-        team.run(number, workers)
+        team.run(number)
     _run_all(sums)
 
 

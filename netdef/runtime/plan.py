@@ -47,6 +47,14 @@ class Blocks(NamedTuple):
     last: bool
 
 
+class Room(NamedTuple):
+    """The part of the arena that workers have for themselves, one after the other."""
+
+    start: int
+    #: bytes of each worker
+    bytes: int
+
+
 class Tensor(NamedTuple):
     """An array of the plan, at an `offset` of the arena or, where that is negative, the caller's."""
 
@@ -126,6 +134,8 @@ class Plan(NamedTuple):
     #: bytes that the same tensors would take without sharing
     unshared_bytes: int
     train: bool
+    #: the end of the arena, where tensors are for the first worker; others have theirs behind it
+    room: Room
     #: how many workers the plan has memory for
     workers: int = 1
 

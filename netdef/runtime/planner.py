@@ -26,7 +26,6 @@ from netdef.runtime.plan import (
     kernel_of,
 )
 from netdef.runtime.shards import Work, shard
-from netdef.runtime.team import worker_of
 
 
 def make_plan(
@@ -130,6 +129,7 @@ class _Planner:
             self.arena.bytes(self.workers),
             self.unshared,
             self.train,
+            self.arena.room,
             self.asked,
         )
 
@@ -379,13 +379,9 @@ class _Planner:
             work.last,
         )
 
-    def _place(self, space: Scratch, shard: int) -> int:
-        worker = worker_of(shard, self.sharding.parts, self.workers) if space.buffer.owner == WORKER else 0
-        return self.arena.offset(space.buffer, shard, worker) + space.start
-
     def _placed(self, scratch: Mapping[str, Scratch], shard: int = 0) -> dict[str, Tensor]:
         return {
-            name: Tensor(space.shape, space.dtype, self._place(space, shard), name)
+            name: Tensor(space.shape, space.dtype, self.arena.offset(space.buffer, shard) + space.start, name)
             for name, space in scratch.items()
         }
 

@@ -16,24 +16,29 @@ import select
 import signal
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, NoReturn
 
 from netdef.diag import EnvironmentFault, MXNetError
 from netdef.runtime.memory import is_shared
+from netdef.runtime.tickets import Tickets
 
 #: the calls of one shard in a run
 Chain = Sequence[tuple[Callable[..., Any], Sequence[Any]]]
+#: a shard that failed, and what it raised
+Failure = tuple[int, BaseException]
 
 #: what a member is told instead of the number of a run when it shall end
 _END = -1
 #: seconds for which either side looks for news before it sleeps, and milliseconds until it looks once more
 _LOOK, _SLEEP = 1e-3, 2
 #: what is written for the other side to read: how many runs were told, which one; how many are done, and the
-#: length of the error that one has raised, which follows
-_TOLD, _RUN, _DONE, _FAILED = range(4)
+#: shard and the length of an error that one has raised, which follows
+_TOLD, _RUN, _DONE, _SHARD, _FAILED = range(5)
+#: places that say whether the process that tells sleeps, and whether the other one does
+_SLEEPS = 5, 6
 #: bytes of the board, and where on it an error stands
 _BOARD, _ERROR = 64 * 1024, 1024
 
@@ -46,54 +51,53 @@ class Team:
 
     def __init__(self, guard: Callable[[], Any]) -> None:
         self._guard = guard
-        self._runs: list[Sequence[Chain]] = []
+        self._runs: list[Sequence[Sequence[Chain]]] = []
         self._members: list[_Member] = []
+        self._tickets: Tickets | None = None
 
-    def add(self, chains: Sequence[Chain]) -> int:
-        """The number of a run of shards; members that do not know it are replaced when they are needed."""
+    def add(self, workers: Sequence[Sequence[Chain]]) -> int:
+        """The number of a run: the chains of all shards as each of several processes makes their calls.
+
+        Members that do not know it are replaced when they are needed.
+        """
         self.close()
-        self._runs.append(chains)
+        self._runs.append(workers)
         return len(self._runs) - 1
 
-    def run(self, number: int, processes: int) -> None:
+    def run(self, number: int) -> None:
         """Make the calls of all shards of a run; returns when all are done.
 
-        This process computes, too.  Raises what the first shard raised that failed, and `EnvironmentFault`
-        where a process has ended.
+        This process computes, too, and each takes the next shard that nobody has.  Raises what the first
+        shard raised that failed, and `EnvironmentFault` where a process has ended.
         """
-        chains = self._runs[number]
-        while len(self._members) < processes - 1:
+        workers = self._runs[number]
+        if self._tickets is None:
+            self._tickets = Tickets()
+        while len(self._members) < len(workers) - 1:
             self._members.append(_Member(self, len(self._members) + 1))
-        members = self._members[: processes - 1]
-        failed: list[BaseException] = []
+        members = self._members[: len(workers) - 1]
         try:
+            self._tickets.lay(len(workers[0]), len(workers))
             for member in members:
-                member.tell(number, processes)
-            try:
-                go_through(chains, 0, processes)
-            except Exception as error:
-                failed.append(error)
-            failed += [raised for member in members if (raised := member.wait()) is not None]
+                member.tell(number)
+            failures = [go_through(workers[0], self._tickets.take())]
+            failures += [member.wait() for member in members]
         except BaseException:
             self.close()  # a member may have an answer left that nobody asks for
             raise
-        if failed:
-            raise failed[0]
+        raise_first(failures)
 
     def work(self, place: int, link: _Link) -> None:
         """What a member does until it is told to end, or the process that tells it is no more."""
+        assert self._tickets is not None, "a team has tickets before it has members"
         told = 0
         with self._guard():
             while link.wait(_TOLD, told):
                 told += 1
-                number, processes = divmod(link.board[_RUN], _MOST)
+                number = link.board[_RUN]
                 if number == _END:
                     return
-                try:
-                    go_through(self._runs[number], place, processes)
-                    link.board[_FAILED] = 0
-                except Exception as error:
-                    link.fail(error)
+                link.tell(go_through(self._runs[number][place], self._tickets.take()))
                 link.board[_DONE] = told
                 link.wake()
 
@@ -102,10 +106,7 @@ class Team:
         for member in self._members:
             member.end()
         self._members = []
-
-
-#: more processes than any run is told to have
-_MOST = 1024
+        self._tickets = None  # some may be left
 
 
 class _Link:
@@ -115,10 +116,10 @@ class _Link:
     arrives or for a short time: the other side may not have seen in time that it went to sleep.
     """
 
-    def __init__(self, board: memoryview, sleeps: int, inside: int, out: int) -> None:
+    def __init__(self, board: memoryview, sleeps: tuple[int, int], inside: int, out: int) -> None:
         self.board, self.inside, self.out = board, inside, out
         #: places on the board that say whether this side sleeps, and whether the other one does
-        self._mine, self._other = sleeps, 9 - sleeps
+        self._mine, self._other = sleeps
         self._poll = select.poll()
         self._poll.register(inside, select.POLLIN)
 
@@ -146,21 +147,24 @@ class _Link:
             self.board[self._mine] = 0
         return True
 
-    def fail(self, error: Exception) -> None:
-        """Write an error for the other side; of one that is very long only the beginning."""
+    def tell(self, failure: Failure | None) -> None:
+        """Write a failure for the other side, or that there was none; of a long error only the beginning."""
+        self.board[_FAILED] = 0
+        if failure is None:
+            return
+        self.board[_SHARD], error = failure
         pickled = pickle.dumps(error)
         if len(pickled) > _BOARD - _ERROR:
             pickled = pickle.dumps(MXNetError(str(error)[:1000]))
         self.board.cast("B")[_ERROR : _ERROR + len(pickled)] = pickled
         self.board[_FAILED] = len(pickled)
 
-    def failure(self) -> BaseException | None:
+    def failure(self) -> Failure | None:
         """What the other side has written."""
         size = self.board[_FAILED]
-        error: BaseException | None = None
-        if size:
-            error = pickle.loads(self.board.cast("B")[_ERROR : _ERROR + size])
-        return error
+        if not size:
+            return None
+        return self.board[_SHARD], pickle.loads(self.board.cast("B")[_ERROR : _ERROR + size])
 
     def wake(self) -> None:
         """Wake the other side if it sleeps."""
@@ -181,20 +185,20 @@ class _Member:
             warnings.simplefilter("ignore", DeprecationWarning)
             self._process = os.fork()
         if self._process == 0:
-            _be_a_member(team, place, _Link(board, 5, there[0], here[1]))
+            _be_a_member(team, place, _Link(board, _SLEEPS[::-1], there[0], here[1]))
         os.close(there[0])
         os.close(here[1])
-        self._link = _Link(board, 4, *mine)
+        self._link = _Link(board, _SLEEPS, *mine)
         self._told = 0
         self.end = weakref.finalize(self, _end, self._process, self._link)
 
-    def tell(self, number: int, processes: int) -> None:
-        """Let it go through its shards of a run."""
+    def tell(self, number: int) -> None:
+        """Let it take shards of a run."""
         self._told += 1
-        _tell(self._link, self._told, number * _MOST + processes)
+        _tell(self._link, self._told, number)
 
-    def wait(self) -> BaseException | None:
-        """Wait until it has; returns what it raised."""
+    def wait(self) -> Failure | None:
+        """Wait until there are none left for it; returns which of its own failed first."""
         if not self._link.wait(_DONE, self._told - 1):
             told = "a process that computed a part of the batch has ended"
             raise EnvironmentFault(f"{told}; was there enough memory? With --threads 1 there is none")
@@ -208,26 +212,32 @@ def _tell(link: _Link, told: int, what: int) -> None:
         link.wake()
 
 
-def worker_of(shard: int, shards: int, workers: int) -> int:
-    """Which of the workers goes through a shard: each has as many neighbours as the others, or one more.
+def go_through(chains: Sequence[Chain], numbers: Iterable[int]) -> Failure | None:
+    """Make the calls of some shards, in the order of their numbers; returns which one failed first.
 
-    So that what the first worker raises that fails is what the first shard has raised.
+    Others go on, so that the first of all that fail is the same however shards are dealt.
     """
-    return ((shard + 1) * workers - 1) // shards
+    first: Failure | None = None
+    for number in numbers:
+        try:
+            for kernel, arguments in chains[number]:
+                kernel(*arguments)
+        except Exception as error:
+            first = first or (number, error)
+    return first
 
 
-def go_through(chains: Sequence[Chain], worker: int, workers: int) -> None:
-    """Make the calls of the shards of one worker."""
-    mine = (calls for number, calls in enumerate(chains) if worker_of(number, len(chains), workers) == worker)
-    for calls in mine:
-        for kernel, arguments in calls:
-            kernel(*arguments)
+def raise_first(failures: Iterable[Failure | None]) -> None:
+    """Raise what the first shard raised of those that failed."""
+    found = [failure for failure in failures if failure]
+    if found:
+        raise min(found, key=lambda failure: failure[0])[1]
 
 
-def shareable(chains: Sequence[Chain]) -> bool:
+def shareable(workers: Sequence[Sequence[Chain]]) -> bool:
     """Whether all arrays of these calls are in memory that forked processes share."""
-    arrays = (each for calls in chains for _, arguments in calls for each in _arrays(arguments))
-    return all(is_shared(array) for array in arrays)
+    chains = (chain for each in workers for chain in each)
+    return all(is_shared(array) for chain in chains for _, arguments in chain for array in _arrays(arguments))
 
 
 def _arrays(values: Any) -> list[Any]:
@@ -251,7 +261,7 @@ def _be_a_member(team: Team, place: int, link: _Link) -> NoReturn:
 
 def _end(process: int, link: _Link) -> None:
     """Tell a member to end, and wait for it."""
-    _tell(link, link.board[_TOLD] + 1, _END * _MOST)
+    _tell(link, link.board[_TOLD] + 1, _END)
     for end in (link.inside, link.out):
         _own.discard(end)
         os.close(end)

@@ -43,7 +43,7 @@ class Updater:
         self._runner = runner
         #: the numbers that change from update to update, where members of a team see them
         self._now = zeros(np, (3,), "float64")
-        self._run: tuple[Team, int, int] | None = None
+        self._run: tuple[Team, int] | None = None
         scratch = self._make_scratch()
         for values, gradients in runner.blocks:
             history = [gradients.like(gradients.shapes) for _ in range(RULES[solver.type].slots)]
@@ -72,15 +72,15 @@ class Updater:
         if self._run is None:
             update_pieces(self.solver, self._pieces, clipped, rate, iteration)
             return
-        team, number, workers = self._run
+        team, number = self._run
         self._now[...] = clipped, rate, iteration
-        team.run(number, workers)
+        team.run(number)
 
     def _make_scratch(self) -> np.ndarray:
         longest = max((gradients.whole.size for gradients in self._gradients), default=0)
         return zeros(np, (min(longest, PIECE),), self._runner.blobs.dtype)
 
-    def _together(self) -> tuple[Team, int, int]:
+    def _together(self) -> tuple[Team, int]:
         """Let the processes that compute the passes update as well; each has pieces of its own."""
         team = self._runner.executor.bound(True).team
         workers = min(threads.count(), len(self._pieces))
@@ -91,7 +91,7 @@ class Updater:
                 piece._replace(scratch=scratch[: piece.value.size]) for piece in self._pieces[worker::workers]
             ]
             chains.append([(_update, (self.solver, mine, self._now))])
-        return team, team.add(chains), workers
+        return team, team.add([chains] * workers)
 
     def history(self) -> dict[str, np.ndarray]:
         """The solver's history arrays by `<slot>/<key>`."""

@@ -1,5 +1,6 @@
 """Processes that compute shards side by side: real ones, that fail, are killed and outlive nobody."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,7 +17,8 @@ from netdef.diag import EnvironmentFault, MXNetError
 from netdef.runtime import memory
 from netdef.runtime.kernels import quiet
 from netdef.runtime.memory import is_shared, zeros
-from netdef.runtime.team import Team, shareable, worker_of
+from netdef.runtime.team import Team, shareable
+from netdef.runtime.tickets import Tickets
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes compute where they can be forked")
 
@@ -56,16 +58,17 @@ def test_memory_is_shared_where_it_has_to_be(shared):
     assert is_shared(array)
     assert is_shared(array[1:].T)
     assert not is_shared(array.copy())
-    assert shareable([[(count_up, (array, [array], 3, None))]])
-    assert not shareable([[(count_up, (array, [array.copy()]))]])
+    assert shareable([[[(count_up, (array, [array], 3, None))]]])
+    assert not shareable([[[(count_up, (array, [array.copy()]))]]])
 
 
 def test_every_shard_is_computed_once(shared, team):
     """By any number of processes, also one that changes."""
     arrays = [zeros(np, (10,), "float64") for _ in range(5)]
-    number = team.add([[(count_up, (array,)), (count_up, (array,))] for array in arrays])
-    for runs, processes in enumerate((2, 4, 3, 2), start=1):
-        team.run(number, processes)
+    chains = [[(count_up, (array,)), (count_up, (array,))] for array in arrays]
+    numbers = [team.add([chains] * processes) for processes in (2, 4, 3, 7, 2)]
+    for runs, number in enumerate(numbers, start=1):
+        team.run(number)
         assert [array.tolist() for array in arrays] == [[2.0 * runs] * 10] * 5
 
 
@@ -73,7 +76,7 @@ def test_numpy_does_not_warn_in_a_member(shared, team, recwarn):
     """Infinity and NaN are results."""
     arrays = [zeros(np, (2,), "float64") for _ in range(2)]
     with quiet(np):
-        team.run(team.add([[(np.divide, (array, array, array))] for array in arrays]), 2)
+        team.run(team.add([[[(np.divide, (array, array, array))] for array in arrays]] * 2))
     assert np.isnan(arrays).all()
     assert not recwarn.list
 
@@ -83,47 +86,74 @@ def test_numpy_does_not_warn_in_a_member(shared, team, recwarn):
 def test_the_first_error_is_raised_and_the_team_goes_on(shared, team, failing, processes):
     array = zeros(np, (1,), "float64")
     chains = [[(refuse, (place,))] if place in failing else [(count_up, (array,))] for place in range(3)]
-    bad, good = team.add(chains), team.add([[(count_up, (array,))], []])
+    bad, good = team.add([chains] * processes), team.add([[[(count_up, (array,))], []]] * 2)
     with pytest.raises(ValueError, match=f"shard {min(failing)}"):
-        team.run(bad, processes)
+        team.run(bad)
     before = array[0]
-    team.run(good, 2)
+    team.run(good)
     assert array[0] == before + 1
 
 
-@pytest.mark.parametrize("workers", range(1, 9))
-def test_workers_have_neighbouring_shards(workers):
-    """As many each, or one more, in their order."""
-    places = [worker_of(shard, 8, workers) for shard in range(8)]
-    assert places == sorted(places)
-    assert {places.count(worker) for worker in range(workers)} <= {8 // workers, -(-8 // workers)}
+def note(array, worker):
+    array[0] = worker
+
+
+def wait_for(array):
+    until = time.monotonic() + 30
+    while not array[0]:
+        assert time.monotonic() < until, "nobody has taken the other shards"
+        time.sleep(0.001)
+
+
+def test_who_is_done_takes_what_others_have_not_begun(shared, team):
+    """One process is held up by its first shard until the other one has computed all the rest."""
+    taken = [zeros(np, (1,), "int64") for _ in range(5)]
+    workers = [
+        [[(wait_for, (taken[-1],))], *([(note, (array, worker))] for array in taken)] for worker in (1, 2)
+    ]
+    team.run(team.add(workers))
+    assert len({int(array[0]) for array in taken}) == 1
+
+
+def test_tickets_are_taken_once_and_in_order():
+    """By several by turns, each of which is told that there are none left."""
+    tickets = Tickets()
+    for count, processes in ((3, 2), (0, 1), (1, 3), (300, 2)):
+        tickets.lay(count, processes)
+        takers = [tickets.take() for _ in range(processes)]
+        taken = [number for turn in itertools.zip_longest(*takers) for number in turn if number is not None]
+        assert taken == list(range(count))
 
 
 def test_an_error_that_is_very_long_is_cut(shared, team):
+    """That of a member, which somebody has to write down for this process."""
+    taken = zeros(np, (1,), "int64")
+    here, there = [(wait_for, (taken,))], [(note, (taken, 1)), (refuse, ("x" * 10**6,))]
     with pytest.raises(MXNetError, match="shard xxx"):
-        team.run(team.add([[], [(refuse, ("x" * 10**6,))]]), 2)
+        team.run(team.add([[here] * 2, [there] * 2]))
 
 
 def test_a_member_that_is_killed_is_told_and_replaced(shared, team):
     """No hang, and the next run has new members."""
     arrays = [zeros(np, (1,), "float64") for _ in range(2)]
-    number = team.add([[(count_up, (array,))] for array in arrays])
+    number = team.add([[[(count_up, (array,))] for array in arrays]] * 2)
     before = children()
-    team.run(number, 2)
+    team.run(number)
     (member,) = children() - before
     os.kill(member, signal.SIGKILL)
     with pytest.raises(EnvironmentFault, match="has ended"):
-        team.run(number, 2)
-    team.run(number, 2)
-    assert arrays[1][0] == 2
+        team.run(number)
+    done = arrays[1][0]
+    team.run(number)
+    assert arrays[1][0] == done + 1
 
 
 def test_closing_leaves_no_process(shared):
     """Also where members sleep."""
     before = children()
     made = Team(partial(quiet, np))
-    number = made.add([[], [], []])
-    made.run(number, 3)
+    number = made.add([[[], [], []]] * 3)
+    made.run(number)
     assert len(children() - before) == 2
     time.sleep(0.05)
     del made
@@ -145,7 +175,7 @@ def test_members_end_with_the_process_that_has_forked_them(tmp_path, ending):
 
             teams = [Team(partial(quiet, np)) for _ in range(3)]
             for team in teams:
-                team.run(team.add([[], []]), 2)
+                team.run(team.add([[[], []]] * 2))
             print("ready", flush=True)
             sys.stdin.readline()
             """
