@@ -153,7 +153,7 @@ class Op(Declared):
         known = {*INJECTED, *tensors, *(f"d{name}" for name in tensors)}
         if cls.variadic:
             known.add("requests")
-        for kernel in (cls.forward, cls.backward):
+        for kernel in (cls.forward, cls.backward, cls.prepare):
             if unknown := set(parameters(kernel)) - known:
                 raise TypeError(f"{cls.__name__}.{kernel.__name__} names unknown tensors: {sorted(unknown)}")
         for table in cls.onnx:
@@ -214,13 +214,21 @@ class Op(Declared):
         """The scratch memory that `forward` or `backward` needs for these complete shapes."""
         return {}
 
-    def tuned(self, s: Shapes, dtype: str, wanted: str = "") -> Op:
+    def tuned(self, s: Shapes, dtype: str, wanted: str = "", constant: Collection[str] = ()) -> Op:
         """The operator with its algorithm settled for complete shapes and the dtype of its first output.
 
         The operator itself where there is nothing to choose, else a copy that equals it: what is chosen is no
-        attribute.  `wanted` names the algorithm for those that can serve; the choice depends on nothing else.
+        attribute.  `wanted` names the algorithm for those that can serve, `constant` inputs that stay the
+        same from pass to pass; the choice depends on nothing else.
         """
         return self
+
+    def prepared(self, s: Shapes) -> dict[str, Workspace]:
+        """Workspaces that keep what the kernel `prepare` makes of inputs that stay the same.
+
+        It is called once before all passes, and again when such inputs have changed after all.
+        """
+        return {}
 
     def algorithm(self, written: Collection[str]) -> str:
         """What was settled for the tensors that a kernel writes, as a text for plans; empty: nothing."""
@@ -310,6 +318,7 @@ class Op(Declared):
     #: the kernels: each takes the tensors that its parameters name; without a `backward` no gradient passes
     forward: Callable[..., None] = _no_kernel
     backward: Callable[..., None] = _no_kernel
+    prepare: Callable[..., None] = _no_kernel
 
 
 class Variadic(Op, abstract=True):

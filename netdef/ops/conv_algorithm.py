@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from netdef.ops import conv_cost, windows
 from netdef.ops.conv_sizes import Sizes, carved, room
+from netdef.ops.epilogue import NOTHING, Epilogue
 from netdef.ops.shapes import Full
 
 #: the passes: the output, the gradient of the data, the gradient of the weight
@@ -40,10 +41,18 @@ class Algorithm:
         """Elements of the workspace for a pass."""
         return room(self.spaces(sizes, which))
 
+    def prepared(self, sizes: Sizes) -> Full:
+        """The shape of what `correlate` wants to have instead of a weight; (): the weight itself."""
+        return ()
+
+    def prepare(self, xp: Any, weight: Any, prepared: Any) -> None:
+        """Make of a weight what `correlate` wants to have."""
+        raise NotImplementedError
+
     def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
-        """output = data convolved with weight, plus bias where there is one."""
+        """output = data convolved with weight, and what the epilogue does to that."""
         raise NotImplementedError
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
@@ -55,16 +64,6 @@ class Algorithm:
     ) -> None:
         """dweight from doutput and data."""
         raise NotImplementedError
-
-
-def finish(xp: Any, sizes: Sizes, block: Any, bias: Any) -> None:
-    """What is left to do with a part of the output while it is in the cache: to add the bias.
-
-    block (groups, filters of a group, columns).  What else is done to single elements of the output belongs
-    here, too.
-    """
-    if bias is not None:
-        xp.add(block, bias.reshape(sizes.groups, -1, 1), out=block)
 
 
 class Turning(Algorithm):
@@ -90,4 +89,4 @@ class Turning(Algorithm):
         filters, rest, _ = carved(space, self.spaces(sizes, DATA))
         reverse = windows.along(3, *(slice(None, None, -1) for _ in sizes.axes))
         xp.copyto(turned.by_group(filters), xp.swapaxes(sizes.by_group(weight), 1, 2)[reverse])
-        self.correlate(xp, turned, doutput, filters, None, ddata, rest)
+        self.correlate(xp, turned, doutput, filters, NOTHING, ddata, rest)

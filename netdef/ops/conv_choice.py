@@ -12,13 +12,15 @@ from netdef.ops.direct import Direct
 from netdef.ops.im2col import Col2Im, Im2Col
 from netdef.ops.overlap import Overlap
 from netdef.ops.pointwise import Pointwise
-from netdef.ops.winograd import Winograd
+from netdef.ops.winograd import PreparedWinograd, Winograd
 
 #: all algorithms by name; where two cost the same, the first is taken
 ALGORITHMS: dict[str, Algorithm] = {
     algorithm.name: algorithm
     for algorithm in (Pointwise(), Depthwise(), Im2Col(), Col2Im(), Overlap(), Winograd(), Direct())
 }
+#: those that compute outputs quicker where weights stay the same, by the names of the others
+PREPARED: dict[str, Algorithm] = {Winograd.name: PreparedWinograd()}
 #: the wish that leaves the choice to the costs
 AUTO = "auto"
 
@@ -47,11 +49,12 @@ class Choice(NamedTuple):
 PLAIN = Choice(ALGORITHMS["im2col"], ALGORITHMS["col2im"], ALGORITHMS["im2col"])
 
 
-def choose(sizes: Sizes, dtype: str, wanted: str = "") -> Choice:
+def choose(sizes: Sizes, dtype: str, wanted: str = "", constant: bool = False) -> Choice:
     """The algorithm `wanted` where it can serve; elsewhere, and for `AUTO` or none, the one that costs least.
 
-    Costs depend on sizes alone, so that the same net computes the same numbers everywhere.  Raises
-    `ValueError` for a name that is no algorithm's.
+    `constant` weights stay the same from pass to pass, in which only outputs are computed.  Costs depend on
+    sizes alone, so that the same net computes the same numbers everywhere.  Raises `ValueError` for a name
+    that is no algorithm's.
     """
     wanted = "" if wanted == AUTO else wanted
     if wanted and wanted not in ALGORITHMS:
@@ -59,9 +62,10 @@ def choose(sizes: Sizes, dtype: str, wanted: str = "") -> Choice:
     widens = wide(dtype) != dtype
 
     def best(which: str) -> Algorithm:
+        usual = {**ALGORITHMS, **PREPARED} if constant and which == FORWARD else ALGORITHMS
         able = [
             algorithm
-            for algorithm in ALGORITHMS.values()
+            for algorithm in usual.values()
             if algorithm.serves(sizes, which) and not (widens and algorithm.in_place)
         ]
         asked = [algorithm for algorithm in able if algorithm.name == wanted]

@@ -95,6 +95,10 @@ class Sizes(NamedTuple):
         """An array (filters, ...) or (channels, ...) as (groups, filters of a group, ...)."""
         return array.reshape(self.groups, -1, *array.shape[1:])
 
+    def by_point(self, filters: Any) -> Any:
+        """Filters (points, F, channels) with their groups: (points, groups, filters of a group, channels)."""
+        return filters.reshape(filters.shape[0], self.groups, -1, filters.shape[-1])
+
     def matrices(self, array: Any) -> Any:
         """An array (filters, O..., N) or columns (channels, k..., O..., N) as one matrix for each group."""
         places = -len(self.axes) - 1
@@ -102,8 +106,8 @@ class Sizes(NamedTuple):
         return array.reshape(self.groups, rows, math.prod(array.shape[places:]))
 
     def by_channel(self, bias: Any, trailing: int) -> Any:
-        """A bias that broadcasts against (..., channels, S...) with `trailing` further axes."""
-        return bias.reshape(-1, *(1,) * (len(self.axes) + trailing))
+        """A bias, if any, that broadcasts against (..., channels, S...) with `trailing` further axes."""
+        return None if bias is None else bias.reshape(-1, *(1,) * (len(self.axes) + trailing))
 
 
 def room(shapes: Iterable[Full]) -> int:

@@ -14,6 +14,7 @@ from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_blocks import joined
 from netdef.ops.conv_choice import PLAIN, Choice, choose
 from netdef.ops.conv_sizes import Sizes
+from netdef.ops.epilogue import Epilogue
 from netdef.ops.fields import Bool, Dims, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -34,7 +35,7 @@ class Convolving(Op, abstract=True):
     cudnn_tune = Hint()
     cudnn_off = Hint()
 
-    inputs = ("data", "weight", "bias")
+    inputs: ClassVar[tuple[str, ...]] = ("data", "weight", "bias")
     begins: ClassVar[tuple[str, ...]] = (
         *inputs,
         "kernel",
@@ -45,9 +46,9 @@ class Convolving(Op, abstract=True):
         "num_group",
         "workspace",
     )
-    batched = ("data", "output")
+    batched: ClassVar[tuple[str, ...]] = ("data", "output")
     batch_last = True
-    scratch = ("space", "filters")
+    scratch: ClassVar[tuple[str, ...]] = ("space", "filters")
     #: the pass of the convolution that computes each tensor
     computed: ClassVar[dict[str, str]]
     #: the algorithm of each pass; None where nobody has tuned the operator
@@ -93,10 +94,10 @@ class Convolving(Op, abstract=True):
 
     # -- algorithms --
 
-    def tuned(self, s: Shapes, dtype: str, wanted: str = "") -> Op:
+    def tuned(self, s: Shapes, dtype: str, wanted: str = "", constant: Collection[str] = ()) -> Op:
         sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
         twin = copy.copy(self)
-        object.__setattr__(twin, "choice", choose(sizes, dtype, wanted))
+        object.__setattr__(twin, "choice", choose(sizes, dtype, wanted, "weight" in constant))
         return twin
 
     def algorithm(self, written: Collection[str]) -> str:
@@ -187,6 +188,8 @@ class Convolution(Convolving):
     """
 
     axis = Int(1, "axis of the channels, seen with the channels second; negative counts from the end")
+
+    scratch = (*Convolving.scratch, "prepared")
 
     names: ClassVar[tuple[str, ...]] = ("Convolution",)
     computed = {"output": FORWARD, "ddata": DATA, "dweight": WEIGHT}
@@ -280,19 +283,52 @@ class Convolution(Convolving):
 
     # -- kernels ---------------------------------------------------------------------------------------------
 
+    def prepared(self, s: Shapes) -> dict[str, Workspace]:
+        data, weight = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "weight"))
+        shape = self._by("output").prepared(self._sizes(data, weight))
+        return {"prepared": Workspace(shape, WIDE)} if shape else {}
+
+    def prepare(self, xp: Any, weight: Any, filters: Any, prepared: Any) -> None:
+        """What the algorithm wants to have instead of the weight."""
+        self._by("output").prepare(xp, self._weight(xp, weight, filters), prepared)
+
     def _batched(self, sizes: Sizes, array: Any) -> Any:
         """An array (N, C, S...) with all its batch axes made one, and one spatial axis at least."""
         at = self.axis % array.ndim
         return with_axis(array if at == 1 else array.reshape(sizes.batch, *array.shape[at:]))
 
     def forward(
-        self, xp: Any, data: Any, weight: Any, bias: Any, output: Any, space: Any, filters: Any
+        self,
+        xp: Any,
+        data: Any,
+        weight: Any,
+        bias: Any,
+        output: Any,
+        space: Any,
+        filters: Any,
+        prepared: Any,
     ) -> None:
-        data, output = self._seen(xp, data), self._seen(xp, output)
+        self.correlate(xp, data, weight, Epilogue(bias), output, space, filters, prepared)
+
+    def correlate(
+        self,
+        xp: Any,
+        data: Any,
+        weight: Any,
+        epilogue: Epilogue,
+        output: Any,
+        space: Any,
+        filters: Any,
+        prepared: Any,
+    ) -> None:
+        """The forward pass, and what is done to the output besides."""
+        data, output, addend = (self._seen(xp, array) for array in (data, output, epilogue.addend))
         sizes = self._sizes(data.shape, self._seen(xp, weight).shape)
         results = self._batched(sizes, output)
-        weight = self._weight(xp, weight, filters)
-        self._by("output").correlate(xp, sizes, self._batched(sizes, data), weight, bias, results, space)
+        if addend is not None:
+            epilogue = epilogue._replace(addend=self._batched(sizes, addend))
+        factors = self._weight(xp, weight, filters) if prepared is None else prepared
+        self._by("output").correlate(xp, sizes, self._batched(sizes, data), factors, epilogue, results, space)
         write_back(xp, results, output)
 
     def backward(

@@ -10,6 +10,7 @@ from netdef.ops import layouts, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.convolution import ONNX, POINT, Convolving, bias_gradient, with_axis
+from netdef.ops.epilogue import NOTHING
 from netdef.ops.fields import Bool, Dims
 from netdef.ops.foreign import As, Fixed
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
@@ -193,6 +194,6 @@ class Deconvolution(Convolving):
             self._by("dweight").weight_gradient(xp, sizes, data, doutput, dweight, space)
         if ddata is not None:
             weight = self._weight(xp, weight, filters)
-            self._by("ddata").correlate(xp, sizes, doutput, weight, None, ddata, space)
+            self._by("ddata").correlate(xp, sizes, doutput, weight, NOTHING, ddata, space)
         if dbias is not None:
             bias_gradient(xp, doutput, dbias, space)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 from netdef.ops import conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved, room
+from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
 #: floats in the arrays of a block of groups, so that they stay in the second-level cache
@@ -243,12 +244,12 @@ class Depthwise(Algorithm):
         return calls + conv_cost.copied(moved, conv_cost.run(sizes)) + places * sizes.taps * each
 
     def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
         pieces = _pieces(sizes)
         *spaces, matrix, _ = carved(space, self.spaces(sizes, FORWARD))
         xp.copyto(matrix[:, :, :-1], weight.reshape(matrix.shape[0], matrix.shape[1], -1))
-        matrix[:, :, -1] = 0 if bias is None else sizes.by_group(bias)
+        matrix[:, :, -1] = 0 if epilogue.bias is None else sizes.by_group(epilogue.bias)
 
         def prepared(image: Any, columns: Any, sums: Any) -> tuple[Any, ...]:
             image[...] = 0
@@ -264,13 +265,14 @@ class Depthwise(Algorithm):
             return pieces.parts(image), copies, flat, _flat(sums, 2)[:, :, :length], results
 
         source, target = pieces.by_group(xp, data), pieces.by_group(xp, output)
+        addend = None if epilogue.addend is None else pieces.by_group(xp, epilogue.addend)
         for index, (parts, copies, flat, products, results) in pieces.blocks(FORWARD, spaces, prepared):
             for part, elements in parts:
                 xp.copyto(part, source[index][elements])
             for columns, runs in copies:
                 xp.copyto(columns, runs)
             xp.matmul(matrix[index[0]], flat, out=products)
-            xp.copyto(target[index], results)
+            epilogue.finish(xp, results, target[index], None, None if addend is None else addend[index])
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """Each phase is the correlation of the output's gradient with the taps that see it, turned round."""

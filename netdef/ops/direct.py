@@ -14,6 +14,7 @@ from typing import Any
 from netdef.ops import conv_cost, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved
+from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
 #: floats in the arrays that one tap is added over, so that they stay in the first-level cache or near it
@@ -86,7 +87,7 @@ class Direct(Algorithm):
         return calls + sizes.macs * 2 * (conv_cost.TAP + conv_cost.ADD_ROW / conv_cost.run(sizes))
 
     def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
         pieces = _Pieces(sizes)
         *spaces, _ = carved(space, self.spaces(sizes, FORWARD))
@@ -98,11 +99,14 @@ class Direct(Algorithm):
                 factor = factors[index].reshape(*sums.shape[:2], *(1,) * (sums.ndim - 2))
                 xp.multiply(seen, factor, out=products)
                 xp.add(sums, products, out=sums)
-            result = sums.reshape(-1, *sums.shape[2:])
-            if bias is not None:
-                part = sizes.by_group(bias)[block]
-                xp.add(result, sizes.by_channel(part, 1), out=result)
-            xp.copyto(xp.moveaxis(pieces.of(output, slab, block), 0, -1), result)
+            bias, addend = epilogue.bias, epilogue.addend
+            epilogue.finish(
+                xp,
+                sums.reshape(-1, *sums.shape[2:]),
+                xp.moveaxis(pieces.of(output, slab, block), 0, -1),
+                None if bias is None else sizes.by_channel(sizes.by_group(bias)[block], 1),
+                None if addend is None else xp.moveaxis(pieces.of(addend, slab, block), 0, -1),
+            )
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """The adjoint: every tap of every filter is added to what it sees."""

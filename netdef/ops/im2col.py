@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from netdef.ops import conv_blocks, conv_cost, windows
 from netdef.ops.arrays import batch_last
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Turning, finish
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Turning
 from netdef.ops.conv_blocks import Bands, Blocks, add_columns, evenly, joined, neighbours
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
+from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
 #: filters of a group from which the gradient of a weight is multiplied in the weight's own order
@@ -82,24 +83,24 @@ class Im2Col(Turning):
         return copied
 
     def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
+        """Products that more is done to are made in the workspace: the output is written once then."""
         rank = len(sizes.axes)
         blocks, bands, shapes = _plan(sizes, FORWARD)
         image, columns, product, _ = carved(space, shapes)
         matrix, target = weight.reshape(sizes.groups, -1, sizes.inner), batch_last(output)
+        bias, addend = sizes.by_channel(epilogue.bias, 1), epilogue.last
         for rows, band, axes in bands.of(xp, data, image):
             taps = windows.taps(xp, band, axes, 1)
             for here, there in blocks.within(rows):
-                seen, result = taps[windows.along(1 + rank, *here)], target[windows.along(1, *there)]
+                place = windows.along(1, *there)
+                seen, result = taps[windows.along(1 + rank, *here)], target[place]
                 cols = self._columns(xp, sizes, seen, columns)
-                direct = joined(result, space)
+                direct = epilogue.empty and joined(result, space)
                 products = result if direct else windows.carve(product.reshape(-1), result.shape)
-                block = sizes.matrices(products)
-                xp.matmul(matrix, sizes.matrices(cols), out=block)
-                finish(xp, sizes, block, bias)
-                if not direct:
-                    xp.copyto(result, products)
+                xp.matmul(matrix, sizes.matrices(cols), out=sizes.matrices(products))
+                epilogue.finish(xp, products, result, bias, None if addend is None else addend[place])
 
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any

@@ -15,9 +15,10 @@ from typing import Any
 
 from netdef.ops import conv_blocks, conv_cost, windows
 from netdef.ops.arrays import batch_last
-from netdef.ops.conv_algorithm import DATA, FORWARD, Turning, finish
+from netdef.ops.conv_algorithm import DATA, FORWARD, Turning
 from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
+from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
 #: columns that a product should have at most
@@ -129,17 +130,18 @@ class Overlap(Turning):
         return _plan(sizes)[1]
 
     def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
         pieces, shapes = _plan(sizes)
         image, matrices, product, matrix, _ = carved(space, shapes)
         first, *others = sizes.kernel
         rows_first = matrix.reshape(*matrix.shape[:2], first, -1, *others)
         xp.copyto(xp.moveaxis(rows_first, 2, 3), sizes.by_group(weight))
-        target = batch_last(output)
-        direct = joined(target, space)
+        target, addend = batch_last(output), epilogue.last
+        direct = epilogue.addend is None and joined(target, space)
         for rows, band, axes in pieces.bands.of(xp, data, image):
             seen, results = pieces.chunked(xp, band, axes), pieces.results(xp, target[:, rows])
+            added = None if addend is None else pieces.results(xp, addend[:, rows])
             for start in range(0, pieces.chunks, pieces.block):
                 block = slice(start, min(start + pieces.block, pieces.chunks))
                 part, result = seen[block], results[block]
@@ -149,7 +151,9 @@ class Overlap(Turning):
                 flat = products.reshape(*products.shape[:4], -1)
                 xp.matmul(matrix, pieces.overlapping(xp, here), out=flat)
                 if not direct:
-                    finish(xp, sizes, flat, bias)
-                    xp.copyto(result, products)
+                    bias = sizes.by_channel(epilogue.bias, 0)
+                    bias = None if bias is None else bias.reshape(sizes.groups, -1, *bias.shape[1:])
+                    epilogue.finish(xp, products, result, bias, None if added is None else added[block])
             if direct:  # the rows of a band are longer than those of a chunk
-                finish(xp, sizes, sizes.matrices(target[:, rows]), bias)
+                part = target[:, rows]
+                epilogue.finish(xp, part, part, sizes.by_channel(epilogue.bias, 1), None)

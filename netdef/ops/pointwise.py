@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from netdef.ops.conv_algorithm import DATA, WEIGHT, Algorithm, finish
+from netdef.ops.conv_algorithm import DATA, WEIGHT, Algorithm
 from netdef.ops.conv_sizes import Sizes, carved
+from netdef.ops.epilogue import Epilogue
 from netdef.ops.im2col import Col2Im, Im2Col
 from netdef.ops.shapes import Full
 
@@ -38,14 +39,14 @@ class Pointwise(Algorithm):
         return self._columns(which).cost(sizes, which)
 
     def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
-        if not _image_by_image(sizes, data, output):
-            COLUMNS.correlate(xp, sizes, data, weight, bias, output, space)
+        if epilogue.addend is not None or not _image_by_image(sizes, data, output):
+            COLUMNS.correlate(xp, sizes, data, weight, epilogue, output, space)
             return
-        products = _matrices(sizes, output)
-        xp.matmul(weight.reshape(sizes.groups, -1, sizes.inner), _matrices(sizes, data), out=products)
-        finish(xp, sizes, products, bias)
+        matrix = weight.reshape(sizes.groups, -1, sizes.inner)
+        xp.matmul(matrix, _matrices(sizes, data), out=_matrices(sizes, output))
+        epilogue.finish(xp, output, output, sizes.by_channel(epilogue.bias, 0), None)
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         if not _image_by_image(sizes, doutput, ddata):

@@ -11,6 +11,7 @@ from netdef.ops.base import MOST_TENSORS, Op, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_choice import PLAIN
 from netdef.ops.conv_sizes import Sizes
+from netdef.ops.epilogue import NOTHING
 from netdef.ops.fields import Enum, Hint, Int
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
 
@@ -200,7 +201,7 @@ class UpSampling(Op):
             (data, weight), (ddata, dweight) = args, dargs
             sizes = self._sizes(data.shape)
             if ddata is not None:
-                PLAIN.forward.correlate(xp, sizes, doutput, weight, None, ddata, space)
+                PLAIN.forward.correlate(xp, sizes, doutput, weight, NOTHING, ddata, space)
             if dweight is not None:
                 PLAIN.weight.weight_gradient(xp, sizes, data, doutput, dweight, space)
             return

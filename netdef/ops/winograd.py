@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
 from netdef.ops.arrays import batch_last
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, finish
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
+from netdef.ops.epilogue import NOTHING, Epilogue
 from netdef.ops.shapes import Full
 
 #: finite points at which the polynomials are multiplied; infinity is the last
@@ -248,7 +249,7 @@ class Winograd(Algorithm):
         gathered = points * pieces.tile[0] / POINTS if pieces.width else points
         copies += conv_cost.copied(tiles * seen.channels * gathered, seen.batch)
         copies += conv_cost.copied(tiles * seen.filters * tile, seen.batch)
-        copies += (blocks + 1) * filters * conv_cost.FETCH
+        copies += blocks * filters * conv_cost.FETCH + self.preparing(sizes)
         chunks = tiles / row if pieces.width else blocks
         changes = (
             conv_cost.small(chunks * seen.channels, points, row, points)
@@ -256,7 +257,7 @@ class Winograd(Algorithm):
             if pieces.width
             else conv_cost.product(blocks, points, seen.channels * tiles / blocks, points)
             + conv_cost.product(blocks, points, seen.filters * tiles / blocks, tile)
-        ) + conv_cost.product(1, points, filters / points, sizes.taps)
+        )
         shape = seen.filters / groups, tiles / blocks, seen.channels / groups
         if which == WEIGHT:
             shape = shape[0], shape[2], shape[1]
@@ -265,15 +266,20 @@ class Winograd(Algorithm):
         calls = blocks * (30 if which == WEIGHT else 15) * conv_cost.CALL
         return calls + copies + changes + products
 
+    def preparing(self, sizes: Sizes) -> float:
+        """What it costs to transform the filters."""
+        points = POINTS ** len(sizes.axes)
+        weights = math.prod(sizes.weight) / sizes.taps
+        return points * weights * conv_cost.FETCH + conv_cost.product(1, points, weights, sizes.taps)
+
     def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, bias: Any, output: Any, space: Any
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
         pieces, shapes = _plan(sizes, FORWARD)
         *spaces, filters, _ = carved(space, shapes)
         matrix = transforms(xp, sizes.kernel, space.dtype.name).weight
         self._filter(xp, matrix, weight, filters)
-        grouped = filters.reshape(filters.shape[0], sizes.groups, -1, filters.shape[-1])
-        self._run(xp, pieces, data, grouped, bias, output, spaces)
+        self._run(xp, pieces, data, sizes.by_point(filters), epilogue, output, spaces)
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """The same with turned filters, whose transform needs no copy of them."""
@@ -281,8 +287,7 @@ class Winograd(Algorithm):
         *spaces, filters, _ = carved(space, shapes)
         matrix = transforms(xp, sizes.kernel, space.dtype.name).turned
         self._filter(xp, matrix, weight, filters)
-        grouped = filters.reshape(filters.shape[0], sizes.groups, -1, filters.shape[-1])
-        self._run(xp, pieces, doutput, grouped.swapaxes(2, 3), None, ddata, spaces)
+        self._run(xp, pieces, doutput, sizes.by_point(filters).swapaxes(2, 3), NOTHING, ddata, spaces)
 
     @staticmethod
     def _filter(xp: Any, matrix: Any, weight: Any, filters: Any) -> None:
@@ -292,13 +297,20 @@ class Winograd(Algorithm):
 
     @staticmethod
     def _run(
-        xp: Any, pieces: _Pieces, data: Any, filters: Any, bias: Any, output: Any, spaces: Sequence[Any]
+        xp: Any,
+        pieces: _Pieces,
+        data: Any,
+        filters: Any,
+        epilogue: Epilogue,
+        output: Any,
+        spaces: Sequence[Any],
     ) -> None:
         sizes = pieces.sizes
         above, below, *places = spaces
         change = transforms(xp, sizes.kernel, above.dtype.name)
         target = batch_last(output)
-        direct = pieces.exact and joined(target, above)
+        direct = pieces.exact and epilogue.addend is None and joined(target, above)
+        bias, addend = sizes.by_channel(epilogue.bias, 1), epilogue.last
         step = pieces.tile[0]
         for rows, band, axes in pieces.over.of(xp, data, above):
             for here, there in pieces.blocks(rows):
@@ -306,15 +318,16 @@ class Winograd(Algorithm):
                 products = windows.carve(places[1], (pieces.points, sizes.filters * points.shape[-1]))
                 shape = (pieces.points, sizes.groups, -1, points.shape[-1])
                 xp.matmul(filters, points, out=products.reshape(shape))
-                result = target[:, there.start * step : there.stop * step]
+                place = windows.along(1, slice(there.start * step, there.stop * step))
+                result = target[place]
                 covered = result
                 if not direct:
                     count = step * (there.stop - there.start)
                     covered = windows.carve(below.reshape(-1), (below.shape[0], count, *below.shape[2:]))
                 pieces.back(xp, change.output, products, places[0], covered)
-                finish(xp, sizes, sizes.matrices(covered), bias)
                 if not direct:
-                    xp.copyto(result, covered[tuple(slice(0, size) for size in result.shape)])
+                    covered = covered[tuple(slice(0, size) for size in result.shape)]
+                epilogue.finish(xp, covered, result, bias, None if addend is None else addend[place])
 
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
@@ -340,3 +353,31 @@ class Winograd(Algorithm):
         taps = windows.carve(share.reshape(-1), (*sizes.kernel, *dweight.shape[:2]))
         xp.matmul(change.weight.T, total.reshape(pieces.points, -1), out=taps.reshape(sizes.taps, -1))
         xp.copyto(dweight, xp.moveaxis(taps, (-2, -1), (0, 1)))
+
+
+class PreparedWinograd(Winograd):
+    """The output alone, from filters that were transformed before."""
+
+    def serves(self, sizes: Sizes, which: str) -> bool:
+        return which == FORWARD and super().serves(sizes, which)
+
+    def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
+        *spaces, _ = super().spaces(sizes, which)
+        return tuple(spaces)
+
+    def preparing(self, sizes: Sizes) -> float:
+        return 0
+
+    def prepared(self, sizes: Sizes) -> Full:
+        return (POINTS ** len(sizes.axes), sizes.filters, sizes.channels // sizes.groups)
+
+    def prepare(self, xp: Any, weight: Any, prepared: Any) -> None:
+        matrix = transforms(xp, weight.shape[2:], prepared.dtype.name).weight
+        self._filter(xp, matrix, weight, prepared)
+
+    def correlate(
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
+    ) -> None:
+        pieces, _ = _plan(sizes, FORWARD)
+        *spaces, _ = carved(space, self.spaces(sizes, FORWARD))
+        self._run(xp, pieces, data, sizes.by_point(weight), epilogue, output, spaces)

@@ -73,6 +73,8 @@ class Bound(NamedTuple):
     head_gradients: list[Any]
     #: the processes that go through shards, where there are any
     team: Team
+    #: the calls before all passes, and after constants have changed
+    prepare: list[Call]
 
 
 class _Calls(NamedTuple):
@@ -135,6 +137,7 @@ class Binder:
             [self._array(tensor) for tensor in plan.heads],
             head_gradients,
             self._team,
+            [call for step, own in zip(plan.steps, stored) for call in self._preparing(step, own)],
         )
 
     def _written(self, stored: Sequence[Mapping[str, _Stored]]) -> Iterator[Written | None]:
@@ -202,6 +205,17 @@ class Binder:
                 if name in tensors:
                     shares.setdefault(name, []).append(self._array(tensors[name]))
         return _Calls(workers, [(stored[name], each) for name, each in shares.items()], step)
+
+    def _preparing(self, step: Step, stored: Mapping[str, _Stored]) -> Iterator[Call]:
+        """The calls that make of constants what a step wants to have: one for all shards of a run."""
+        if not step.prepared:
+            return
+        seen = [
+            {**_seen(piece, number, stored), **{name: self._array(tensor) for name, tensor in own.items()}}
+            for number, (piece, own) in enumerate(step.pieces[:1] if step.run else step.pieces)
+        ]
+        for arrays in seen or [dict(stored)]:
+            yield step.op.prepare, kernel_arguments(step.op, step.op.prepare, arrays, self._injected)
 
     def _workers(self, chains: int) -> int:
         """How many go through so many chains side by side."""

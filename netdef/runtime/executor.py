@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from netdef.diag import MXNetError
@@ -30,7 +30,8 @@ class Executor:
     without. `objective` numbers the heads whose weighted sum the gradients are of, with the weights; without
     it `backward` takes a gradient for every head.  A `repeatable` executor keeps what `backward` reads, so
     that it may be called again.  With a `pool`, it shares memory with others: outputs hold until one of them
-    runs.  `conv_algo` names an algorithm for the convolutions, as `make_plan` takes it.
+    runs.  `conv_algo` names an algorithm for the convolutions, as `make_plan` takes it.  `constants` names
+    arguments whose arrays stay the same until `renew` is called.
 
     Raises `MXNetError` where an array is missing or does not fit.
     """
@@ -48,7 +49,9 @@ class Executor:
         repeatable: bool = False,
         pool: Pool | None = None,
         conv_algo: str = "",
+        constants: Collection[str] = (),
     ) -> None:
+        self.constants = constants
         self.objective, self.repeatable, self.pool = objective, repeatable, pool
         self.conv_algo = conv_algo
         self.symbol, self.context, self.xp = symbol, context, context.xp
@@ -67,6 +70,8 @@ class Executor:
         self._dtypes = self._infer(infer_types, {name: array.dtype.name for name, array in given.items()})
         self._instances = self._instantiate()
         self._bound: dict[bool, Bound] = {}
+        #: which plans have what they make of constants
+        self._prepared: set[bool] = set()
         self._last: Bound | None = None
         self._ready_for_backward = False
 
@@ -190,7 +195,16 @@ class Executor:
         """The plan for passes with or without gradients, bound to arrays on first use."""
         if train not in self._bound or self._bound[train].plan.workers != threads.count():
             self._bound[train] = self._bind(self.plan(train))
-        return self._bound[train]
+            self._prepared.discard(train)
+        bound = self._bound[train]
+        if train not in self._prepared:
+            run(self.xp, bound.prepare)
+            self._prepared.add(train)
+        return bound
+
+    def renew(self) -> None:
+        """Take over constants that have changed, with the next pass."""
+        self._prepared.clear()
 
     def plan(self, train: bool) -> Plan:
         """What `forward(train)` and, with gradients, `backward` would run."""
@@ -202,7 +216,7 @@ class Executor:
         )
         requests = {node: self.requests[node.name] for node in wanted}
         how = train, self.repeatable, self.conv_algo, threads.count()
-        return make_plan(joint, self._shapes, self._dtypes, requests, *how)
+        return make_plan(joint, self._shapes, self._dtypes, requests, *how, self.constants)
 
     # -- binding --
 

@@ -99,6 +99,8 @@ class Step(NamedTuple):
     seconds: float = 0.0
     #: whether the node's pass is complete after it
     last: bool = True
+    #: the workspaces that the operator's `prepare` fills before all passes
+    prepared: tuple[str, ...] = ()
 
 
 class View(NamedTuple):

@@ -26,6 +26,7 @@ from netdef.runtime.plan import (
     kernel_of,
 )
 from netdef.runtime.shards import Work, shard
+from netdef.runtime.workspaces import Workspaces
 
 
 def make_plan(
@@ -37,6 +38,7 @@ def make_plan(
     repeatable: bool = False,
     conv_algo: str = "",
     workers: int = 1,
+    constants: Collection[str] = (),
 ) -> Plan:
     """The plan of a joint graph whose shapes and dtypes are complete.
 
@@ -44,12 +46,13 @@ def make_plan(
     `repeatable` plan keeps what the backward pass reads, so that this may run again after one forward pass.
     `conv_algo` names the algorithm for convolutions that it can serve; without it each has what costs least.
     Up to `workers` take shards of the batch side by side: only how much memory there is depends on that.
+    `constants` names variables that stay the same from pass to pass.
     """
     every_shape, every_dtype = dict(shapes), dict(dtypes)
     for entry, source in joint.like.items():
         every_shape[entry], every_dtype[entry] = shapes[source], dtypes[source]
     return _Planner(
-        joint, every_shape, every_dtype, requests or {}, train, repeatable, conv_algo, workers
+        joint, every_shape, every_dtype, requests or {}, train, repeatable, conv_algo, workers, constants
     ).make()
 
 
@@ -75,7 +78,9 @@ class _Planner:
         repeatable: bool,
         conv_algo: str,
         workers: int,
+        constants: Collection[str],
     ) -> None:
+        self.constants = constants
         self.joint, self.shapes, self.dtypes = joint, shapes, dtypes
         self.requests, self.train, self.conv_algo = requests, train, conv_algo
         self.nodes = [*joint.forward, *joint.backward]
@@ -99,10 +104,10 @@ class _Planner:
             entry: number for number, work in enumerate(self.work) for entry in work.reads.values()
         }
         self.last_use.update(dict.fromkeys(kept, len(self.work)))
-        self.kept_spaces: dict[tuple[Node, str], Buffer] = {}
         self.sharding = shard(self.work, self.boundary, {*results, *self.external})
         #: the nodes that shards compute
         self.divided = {self.work[number].node for number in self.sharding.runs}
+        self.spaces = Workspaces(self._buffer, self._shards, len(self.work))
         self.asked = workers
         self.workers = min(workers, max(1, self.sharding.parts)) if self.sharding.runs else 0
 
@@ -194,65 +199,20 @@ class _Planner:
             self._extend(entry, max(self.last_use.get(entry, number), self.done[work.node]))
         pieces = self.sharding.pieces(number, tuple(work.writes)) if run else ()
         seen = [shapes_of(piece, work.shapes) for piece in pieces] if run else [work.shapes]
-        op = work.op.tuned(seen[-1], dtype, self.conv_algo)
+        constant = [name for name, entry in work.reads.items() if entry.node.name in self.constants]
+        op = work.op.tuned(seen[-1], dtype, self.conv_algo, constant)
         if not run and not work.stage:
             names = tuple(work.reads), tuple(work.writes), inplace
             pieces = pieces_of(op, work.backward, work.shapes, *names, work.seconds)
         draft = _Draft(op, work, run, tuple(inplace), {}, ())
-        spaces: Sequence[Mapping[str, Scratch]]
         if not pieces:
-            own = self._scratch(number, draft, work.shapes, dtype)
-            return draft._replace(scratch={**own, **self._kept(number, work, dtype, 0)})
+            return draft._replace(scratch=self.spaces.of_step(number, op, work, dtype))
         if run:
-            spaces = self._own_scratch(number, draft, seen, dtype)
-            kept = (self._kept(number, work, dtype, place) for place in range(len(pieces)))
-            spaces = [{**own, **more} for own, more in zip(spaces, kept)]
+            spaces = list(self.spaces.of_shards(number, op, work, dtype, seen))
         else:
-            parts = (shapes_of(piece, work.shapes) for piece in pieces)
-            spaces = [self._scratch(number, draft, part, dtype) for part in parts]
+            parts = [shapes_of(piece, work.shapes) for piece in pieces]
+            spaces = self.spaces.of_pieces(number, op, work, dtype, parts)
         return draft._replace(pieces=tuple(self._with_shares(number, work, pieces, spaces)))
-
-    def _kept(self, number: int, work: Work, dtype: str, shard: int) -> dict[str, Scratch]:
-        """The workspaces that stages leave to each other, as a stage or a shard's part of it sees them."""
-        if not work.stage:
-            return {}
-        op, found = work.op, {}
-        names = parameters(getattr(op, work.kernel))
-        carried = [(name, space, 0) for name, space in op.carried(work.shapes, work.backward).items()]
-        parts = self.sharding.parts if work.node in self.divided else 1
-        gathered = [(name, space, parts) for name, space in op.gathered(work.shapes, work.backward).items()]
-        for name, space, count in [*carried, *gathered]:
-            if name not in names:
-                continue
-            held = space.dtype_for(dtype)
-            size = math.prod(space.shape) * ITEM_SIZES[held]
-            if (work.node, name) not in self.kept_spaces:
-                self.kept_spaces[work.node, name] = self._buffer(size * max(count, 1), number)
-            buffer = self.kept_spaces[work.node, name]
-            buffer.last = number
-            whole = count and not work.stage.cut
-            shape = (count, *space.shape) if whole else space.shape
-            found[name] = Scratch(shape, held, buffer, 0 if whole or not count else shard * size)
-        return found
-
-    def _scratch(self, number: int, draft: _Draft, facts: Shapes, dtype: str) -> dict[str, Scratch]:
-        """The workspaces of a step, or of a piece of it, whose first tensor has a dtype."""
-        return {
-            name: Scratch(shape, held, self._buffer(math.prod(shape) * ITEM_SIZES[held], number))
-            for name, (shape, held) in _spaces(draft, facts, dtype).items()
-        }
-
-    def _own_scratch(
-        self, number: int, draft: _Draft, parts: Sequence[Shapes], dtype: str
-    ) -> list[dict[str, Scratch]]:
-        """The workspaces of a step for each shard, at one place in the memory of whoever computes it."""
-        spaces = [_spaces(draft, facts, dtype) for facts in parts]
-        sizes: dict[str, int] = {}
-        for found in spaces:
-            for name, (shape, held) in found.items():
-                sizes[name] = max(sizes.get(name, 0), math.prod(shape) * ITEM_SIZES[held])
-        buffers = {name: self._buffer(size, number, WORKER) for name, size in sizes.items()}
-        return [{name: Scratch(*space, buffers[name]) for name, space in found.items()} for found in spaces]
 
     def _with_shares(
         self, number: int, work: Work, pieces: Sequence[Piece], spaces: Sequence[Mapping[str, Scratch]]
@@ -299,6 +259,10 @@ class _Planner:
         return ""
 
     # -- memory --
+
+    def _shards(self, node: Node) -> int:
+        """By how many shards a node is computed."""
+        return self.sharding.parts if node in self.divided else 1
 
     def _stored(self, number: int, entry: Entry) -> Buffer:
         """Memory for what a step writes."""
@@ -377,6 +341,7 @@ class _Planner:
             draft.run,
             work.seconds,
             work.last,
+            tuple(op.prepared(work.shapes)),
         )
 
     def _placed(self, scratch: Mapping[str, Scratch], shard: int = 0) -> dict[str, Tensor]:
@@ -384,11 +349,3 @@ class _Planner:
             name: Tensor(space.shape, space.dtype, self.arena.offset(space.buffer, shard) + space.start, name)
             for name, space in scratch.items()
         }
-
-
-def _spaces(draft: _Draft, facts: Shapes, dtype: str) -> dict[str, tuple[Full, str]]:
-    """Shapes and dtypes of the workspaces of a kernel whose first tensor has a dtype."""
-    work = draft.work
-    names = parameters(getattr(work.op, work.kernel))
-    spaces = draft.op.workspaces(facts, work.backward)
-    return {name: (space.shape, space.dtype_for(dtype)) for name, space in spaces.items() if name in names}

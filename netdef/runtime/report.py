@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from netdef.graph.build import Net
 from netdef.graph.node import Entry, topological
-from netdef.passes.fold import fold
 from netdef.passes.fuse import fuse
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Known, infer_shapes, infer_types
+from netdef.passes.inference import for_inference
 from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor
 from netdef.runtime.planner import make_plan
 
@@ -33,12 +35,14 @@ def plan_net(net: Net, shapes: Known, dtype: str = "float32", conv_algo: str = "
 
 
 def _plan_folded(net: Net, shapes: Known, dtype: str, conv_algo: str, workers: int) -> Plan:
-    heads = fold(net.symbol.heads, shapes, dtype).heads
+    heads = for_inference(net.symbol.heads, shapes, dtype).heads
     variables = [node for node in topological(heads) if node.is_variable]
     given = {node.name: node.shape or shapes[Entry(node, 0)] for node in variables}
     every, _ = infer_shapes(heads, given)
     dtypes, _ = infer_types(heads, {node.name: dtype for node in variables})
-    return make_plan(forward_only(heads), every, dtypes, conv_algo=conv_algo, workers=workers)
+    constants = given.keys() - set(net.inputs)
+    joint = forward_only(heads)
+    return make_plan(joint, every, dtypes, conv_algo=conv_algo, workers=workers, constants=constants)
 
 
 def describe_plan(plan: Plan) -> str:
@@ -71,8 +75,10 @@ def _step(number: int, step: Step) -> str:
     told += [f"{name} over {source}" for source, name in step.inplace]
     if step.pieces and not step.run:
         told.append(f"in {len(step.pieces)} pieces")
-    if spaces := _workspaces(step):
+    if spaces := _held(step, {*step.op.scratch} - {*step.prepared}):
         told.append(f"workspaces {_bytes(spaces)}")
+    if kept := _held(step._replace(pieces=step.pieces[:1]) if step.run else step, {*step.prepared}):
+        told.append(f"{_bytes(kept)} prepared")
     if step.flops:
         told.append(f"{step.flops:,} FLOPs")
     told += [step.algorithm] if step.algorithm else []
@@ -80,9 +86,8 @@ def _step(number: int, step: Step) -> str:
     return f"{number:4} {step.node.name:24} {type(step.op).__name__ + part:18} {'; '.join(told)}"
 
 
-def _workspaces(step: Step) -> int:
-    """The bytes of what a step needs while it runs, all shards or pieces together."""
-    spaces = {*step.op.scratch}
+def _held(step: Step, spaces: Collection[str]) -> int:
+    """The bytes of workspaces of a step, those of all its shards or pieces together."""
     whole = sum(tensor.bytes for name, tensor in step.tensors.items() if name in spaces)
     pieces = (tensor.bytes for _, own in step.pieces for name, tensor in own.items() if name in spaces)
     return whole + sum(pieces)

@@ -11,9 +11,10 @@ import numpy as np
 from netdef.graph.build import Net
 from netdef.graph.symbol import Symbol
 from netdef.ops.shapes import Full
-from netdef.passes.fold import Folding, fold
+from netdef.passes.fold import Folding
 from netdef.passes.fuse import fuse
 from netdef.passes.infer import Known, infer_shapes
+from netdef.passes.inference import for_inference
 from netdef.runtime.context import cpu
 from netdef.runtime.executor import Executor
 from netdef.runtime.folding import fill_folded
@@ -69,6 +70,7 @@ class Runner:
             random,
             weights,
             conv_algo=conv_algo,
+            constants={*blobs.values(), *self._folded} if folds else (),
         )
 
     def _known(self, shapes: Mapping[str, tuple[int, ...]]) -> Known:
@@ -82,17 +84,21 @@ class Runner:
 
     def _fold(self, shapes: Mapping[str, tuple[int, ...]]) -> Symbol:
         """The symbol for inference; makes the arrays of its own weights."""
-        folded = fold(self.net.symbol.heads, self._known(shapes), self.blobs.dtype)
+        folded = for_inference(self.net.symbol.heads, self._known(shapes), self.blobs.dtype)
         self._foldings = folded.foldings
         for folding in folded.foldings:
             for node in (folding.weight, folding.bias):
                 # It is declared with its whole shape.
                 self._folded[node.name] = zeros(np, cast("Full", node.shape), self.blobs.dtype)
-        self.refold()
+        self._fill_folded()
         return Symbol(folded.heads)
 
     def refold(self) -> None:
         """Take over the weights as they are now; without effect on a runner that folds nothing."""
+        self._fill_folded()
+        self.executor.renew()
+
+    def _fill_folded(self) -> None:
         values = self.blobs.values()
         with np.errstate(all="ignore"):
             for folding in self._foldings:

@@ -89,6 +89,13 @@ class Kernels:
             spaces[name] = np.empty(space.shape, space.dtype_for(self.dtype))
             poison(spaces[name])
         injected = {"xp": np, "train": train, "random": np.random.default_rng(7)}
+        prepared = self.op.prepared(self.shapes)
+        for name, space in prepared.items():
+            spaces[name] = np.empty(space.shape, space.dtype_for(self.dtype))
+            poison(spaces[name])
+        if prepared:
+            prepare = self.op.prepare
+            prepare(*kernel_arguments(self.op, prepare, {**arrays, **spaces}, injected))
         with np.errstate(all="ignore"):  # as the executor does
             kernel(*kernel_arguments(self.op, kernel, {**arrays, **spaces}, injected))
 

@@ -125,7 +125,7 @@ def steps_of(runner):
         ),
         (
             [conv("c", "data"), layer("r", "ReLU", "c"), layer("b", "BatchNorm", "r")],
-            ["Convolution", "Activation", "Scale"],
+            ["FusedConvolution", "Scale"],
         ),
         (  # both branches read the convolution
             [conv("c", "data"), layer("b", "BatchNorm", "c"), layer("e", "Eltwise", "[b, c]")],

@@ -1,0 +1,46 @@
+"""What is done to the output of a convolution part by part, while its sums are still in the cache."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from netdef.ops.arrays import batch_last
+
+
+class Epilogue(NamedTuple):
+    """A bias is added, then an array, then what is below 0 becomes 0."""
+
+    #: (filters,)
+    bias: Any = None
+    #: like the output (N, filters, O...); it may be the output's memory
+    addend: Any = None
+    rectifies: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is done."""
+        return self.bias is None and self.addend is None and not self.rectifies
+
+    @property
+    def last(self) -> Any:
+        """The addend with the batch as its last axis (filters, O..., N); None where there is none."""
+        return None if self.addend is None else batch_last(self.addend)
+
+    def finish(self, xp: Any, sums: Any, result: Any, bias: Any, addend: Any) -> None:
+        """Write a part of the output from its sums, which are used up or are the result itself.
+
+        `bias` and `addend` are seen so that they fit this part; None where there is none.
+        """
+        added = [operand for operand in (bias, addend) if operand is not None]
+        for number, operand in enumerate(added, start=1):
+            complete = number == len(added) and not self.rectifies
+            xp.add(sums, operand, out=result if complete else sums)
+        if self.rectifies:
+            sums.clip(0, math.inf, out=result)
+        elif not added and sums is not result:
+            xp.copyto(result, sums)
+
+
+#: for convolutions that only sum up, as gradients do
+NOTHING = Epilogue()
