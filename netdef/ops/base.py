@@ -12,7 +12,8 @@ The parameter names of `forward` and `backward` are the contract with the planne
   it is written, added to (only where `adds`) or not wanted: write, add, null;
 * what `backward` names is kept alive until then, and nothing else;
 * `xp` is the array module (numpy or CuPy), `train` whether the pass trains, `random` a
-  `numpy.random.Generator`, `begin` the number of the first sample where a part of the batch is computed.
+  `numpy.random.Generator`, `begin` where a part of the pass begins along the axis that is cut, such as the
+  number of its first sample.
 
 A kernel writes every element of its outputs, reads nothing that it does not name, allocates no array (unless
 `allocates` says why) and accepts any strides.  It changes no input; states it may change in a training pass,

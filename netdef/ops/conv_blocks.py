@@ -56,6 +56,15 @@ def band_of(axis: windows.Axis, rows: slice) -> tuple[windows.Axis, slice]:
     return axis._replace(size=last - first, pad=first - start, windows=count), slice(first, last)
 
 
+def rows_of(sizes: Sizes, begin: int, rows: int) -> tuple[Sizes, slice]:
+    """The sizes of the convolution that gives some rows of an output, and the rows of the data under them."""
+    first, *others = sizes.axes
+    if rows == first.windows:
+        return sizes, slice(None)
+    axis, here = band_of(first, slice(begin, begin + rows))
+    return sizes._replace(axes=(axis, *others)), here
+
+
 class Bands:
     """The bands of an image, each under `rows` rows of the output."""
 

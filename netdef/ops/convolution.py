@@ -11,7 +11,7 @@ from netdef.ops import layouts, windows
 from netdef.ops.arrays import batch_last, write_back
 from netdef.ops.base import WIDE, Cut, Op, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
-from netdef.ops.conv_blocks import joined
+from netdef.ops.conv_blocks import joined, rows_of
 from netdef.ops.conv_choice import PLAIN, Choice, choose
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.epilogue import Epilogue
@@ -112,18 +112,24 @@ class Convolving(Op, abstract=True):
         """What computes a tensor."""
         return (self.choice or PLAIN).algorithm(self.computed[tensor])
 
-    def seconds(self, s: Shapes, written: Collection[str]) -> float:
+    def _possible(self, s: Shapes) -> list[Sizes]:
+        """The sizes of the convolution for complete shapes: several where a piece may be any part of it."""
         data, weight = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "weight"))
-        sizes = self._sizes(data, weight)
+        return [self._sizes(data, weight)]
+
+    def seconds(self, s: Shapes, written: Collection[str]) -> float:
+        *_, sizes = self._possible(s)
         return 1e-9 * sum(
             self._by(name).cost(sizes, which) for name, which in self.computed.items() if name in written
         )
 
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
-        data, weight = (layouts.inwards(self.layout, s.full(name)) for name in ("data", "weight"))
-        sizes = self._sizes(data, weight)
         tensors = ("ddata", "dweight") if backward else ("output",)
-        space = max(self._by(tensor).room(sizes, self.computed[tensor]) for tensor in tensors)
+        space = max(
+            self._by(tensor).room(sizes, self.computed[tensor])
+            for tensor in tensors
+            for sizes in self._possible(s)
+        )
         if backward:
             space = max(space, math.prod(s.full("output")) // self.num_filter)
         spaces = {"space": Workspace((space,), WIDE)}
@@ -249,6 +255,16 @@ class Convolution(Convolving):
         filters, groups = (weight[0], data[at] // weight[1]) if weight else (self.num_filter, self.num_group)
         return Sizes(math.prod(data[:at]), data[at], filters, groups, axes or (POINT,))
 
+    def _possible(self, s: Shapes) -> list[Sizes]:
+        """A piece may have some rows of the output: at the beginning, at the end or in between."""
+        (sizes,) = super()._possible(s)
+        output = layouts.inwards(self.layout, s.full("output"))
+        at = s.axis("data", self.axis) + 1
+        rows, count = output[at] if at < len(output) else 1, sizes.counts[0]
+        if rows == count:
+            return [sizes]
+        return [rows_of(sizes, begin, rows)[0] for begin in {0, count - rows, min(rows, count - rows)}]
+
     def samples(self, s: Shapes) -> tuple[str, ...]:
         return self.batched if s.axis("data", self.axis) else ()
 
@@ -256,7 +272,9 @@ class Convolution(Convolving):
         """By images; one alone by filters, by whole groups where there are any, or by rows.
 
         The gradient of the data needs all filters, that of the weight all images.  Rows need nothing of each
-        other where a window is one element, and make better products than half of a few dozen filters.
+        other where a window is one element, and make better products than half of a few dozen filters.  Else
+        rows of the output share some rows of the data, and filters all of what is made of these: the output
+        is cut as it costs less.
         """
         data = layouts.inwards(self.layout, s.full("data"))
         at = self.axis % len(data)
@@ -275,8 +293,18 @@ class Convolution(Convolving):
         if self.num_group > 1:
             return (Cut({**by_filter, "data": channels}, units=self.num_group),)
         if not backward:
-            return (Cut(by_filter),)
+            by_row = {"output": 1 if last else at + 1}
+            return (Cut(by_row if self._costs_less_by_rows(sizes) else by_filter),)
         return Cut({}, ("ddata",)), Cut(by_filter, ("dweight", "dbias"))
+
+    def _costs_less_by_rows(self, sizes: Sizes) -> bool:
+        """Whether halves of the output cost less by rows than by filters."""
+        first, by = sizes.axes[0], self._by("output")
+        if first.windows < 2 or first.pad > first.dilate * (first.kernel - 1):
+            return False
+        rows, _ = rows_of(sizes, 0, -(-first.windows // 2))
+        filters = sizes._replace(filters=-(-sizes.filters // 2))
+        return by.cost(rows, FORWARD) < by.cost(filters, FORWARD)
 
     def macs(self, s: Shapes) -> int:
         return math.prod(s.full("output")) * math.prod(s.full("weight")[1:])
@@ -307,8 +335,9 @@ class Convolution(Convolving):
         space: Any,
         filters: Any,
         prepared: Any,
+        begin: int,
     ) -> None:
-        self.correlate(xp, data, weight, Epilogue(bias), output, space, filters, prepared)
+        self.correlate(xp, data, weight, Epilogue(bias), output, space, filters, prepared, begin)
 
     def correlate(
         self,
@@ -320,15 +349,17 @@ class Convolution(Convolving):
         space: Any,
         filters: Any,
         prepared: Any,
+        begin: int,
     ) -> None:
-        """The forward pass, and what is done to the output besides."""
+        """The forward pass, and what is done to the output besides; of a part, from row `begin` on."""
         data, output, addend = (self._seen(xp, array) for array in (data, output, epilogue.addend))
         sizes = self._sizes(data.shape, self._seen(xp, weight).shape)
-        results = self._batched(sizes, output)
+        images, results = self._batched(sizes, data), self._batched(sizes, output)
+        sizes, rows = rows_of(sizes, begin, results.shape[2])
         if addend is not None:
             epilogue = epilogue._replace(addend=self._batched(sizes, addend))
         factors = self._weight(xp, weight, filters) if prepared is None else prepared
-        self._by("output").correlate(xp, sizes, self._batched(sizes, data), factors, epilogue, results, space)
+        self._by("output").correlate(xp, sizes, images[:, :, rows], factors, epilogue, results, space)
         write_back(xp, results, output)
 
     def backward(

@@ -58,6 +58,7 @@ class FusedConvolution(Convolution, abstract=True):
         space: Any,
         filters: Any,
         prepared: Any,
+        begin: int,
     ) -> None:
         epilogue = Epilogue(bias, addend, self.rectifies)
-        self.correlate(xp, data, weight, epilogue, output, space, filters, prepared)
+        self.correlate(xp, data, weight, epilogue, output, space, filters, prepared, begin)

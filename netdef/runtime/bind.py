@@ -13,7 +13,7 @@ from netdef.ops.base import Op, kernel_arguments
 from netdef.runtime import shards, threads
 from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_together
 from netdef.runtime.memory import aligned_empty, zeros
-from netdef.runtime.pieces import Piece, part_of
+from netdef.runtime.pieces import WHOLE, Piece, part_of
 from netdef.runtime.plan import HEAD_GRADIENT, Plan, Step, Tensor
 from netdef.runtime.sums import Sum, add_up, groups_of
 from netdef.runtime.team import Team, shareable
@@ -197,25 +197,26 @@ class Binder:
         shares: dict[str, list[Any]] = {}
         for number, (piece, tensors) in enumerate(step.pieces):
             seen = _seen(piece, number, stored)
-            begin = next((start for axis, start, _ in piece.parts.values() if axis == 0), 0)
             for worker, made in enumerate(workers):
                 own = {name: self._array(tensor, worker) for name, tensor in tensors.items()}
-                made.append(call({**seen, **own}, begin))
+                made.append(call({**seen, **own}, piece.begin))
             for name in piece.shares:
                 if name in tensors:
                     shares.setdefault(name, []).append(self._array(tensors[name]))
         return _Calls(workers, [(stored[name], each) for name, each in shares.items()], step)
 
     def _preparing(self, step: Step, stored: Mapping[str, _Stored]) -> Iterator[Call]:
-        """The calls that make of constants what a step wants to have: one for all shards of a run."""
+        """The calls that make of constants what a step wants to have."""
         if not step.prepared:
             return
-        seen = [
-            {**_seen(piece, number, stored), **{name: self._array(tensor) for name, tensor in own.items()}}
-            for number, (piece, own) in enumerate(step.pieces[:1] if step.run else step.pieces)
-        ]
-        for arrays in seen or [dict(stored)]:
-            yield step.op.prepare, kernel_arguments(step.op, step.op.prepare, arrays, self._injected)
+        kernel, places = step.op.prepare, set()
+        for number, (piece, tensors) in enumerate(step.pieces or ((WHOLE, step.tensors),)):
+            place = tuple(tensors[name].offset for name in step.prepared)
+            if place not in places:  # pieces with the same weights share what is made of them
+                places.add(place)
+                own = {name: self._array(tensors[name]) for name in step.op.scratch if name in tensors}
+                arrays = {**_seen(piece, number, stored), **own}
+                yield kernel, kernel_arguments(step.op, kernel, arrays, self._injected)
 
     def _workers(self, chains: int) -> int:
         """How many go through so many chains side by side."""

@@ -35,6 +35,15 @@ class Piece(NamedTuple):
     #: results to which this piece adds a share, with the first piece writing to the result itself
     shares: tuple[str, ...]
 
+    @property
+    def begin(self) -> int:
+        """Where it begins along the axis that is cut."""
+        return next((start for _, start, _ in self.parts.values()), 0)
+
+
+#: a step that is not cut
+WHOLE = Piece({}, frozenset(), ())
+
 
 def pieces_of(
     op: Op,

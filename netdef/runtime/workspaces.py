@@ -39,9 +39,16 @@ class Workspaces:
         return {**own, **self._between(number, work, dtype, 0), **self._prepared(op, work.shapes, dtype)}
 
     def of_pieces(self, number: int, op: Op, work: Work, dtype: str, parts: Sequence[Shapes]) -> list[Spaces]:
-        """Those of each piece of a step, which see tensors of these shapes."""
+        """Those of each piece of a step, which see tensors of these shapes.
+
+        Pieces that see a weight whole share what is made of it.
+        """
+        read = [name for name in parameters(op.prepare) if name in work.reads]
+        alike = all(part.full(name) == work.shapes.full(name) for part in parts for name in read)
+        shared = self._prepared(op, work.shapes, dtype) if alike else {}
         return [
-            {**self._own(number, op, work, dtype, part), **self._prepared(op, part, dtype)} for part in parts
+            self._own(number, op, work, dtype, part) | (shared if alike else self._prepared(op, part, dtype))
+            for part in parts
         ]
 
     def of_shards(

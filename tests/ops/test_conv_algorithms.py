@@ -9,6 +9,7 @@ from netdef.ops import find
 from netdef.ops.base import kernel_arguments
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_choice import ALGORITHMS, choose
+from netdef.ops.shapes import Shapes
 
 Convolution, Deconvolution = find("Convolution"), find("Deconvolution")
 
@@ -206,6 +207,30 @@ def test_parts_of_a_batch(wanted, kernels):
         part.set(name, run.arrays[name])
     part.set("data", run.arrays["data"][7:12])
     np.testing.assert_allclose(part.forward()["output"], whole[7:12], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("wanted", ["", *ALGORITHMS])
+@pytest.mark.parametrize("layout", ["C", "last"])
+def test_rows_of_an_output(layout, wanted, kernels):
+    """A piece may be any rows of the output: it needs no more workspace than it says without knowing which."""
+    for case in CASES:
+        op = operator(case)
+        run = kernels(op, {"data": case[0]}, layout=layout)
+        op = run.op = tuned(op, run, wanted, "float64")
+        whole = run.forward()["output"]
+        count = whole.shape[2]
+        for begin, end in {(0, 1), (0, count - 1), (1, count), (count // 2, count // 2 + 1), (1, count - 1)}:
+            if not 0 < end - begin < count:
+                continue
+            part = (*whole.shape[:2], end - begin, *whole.shape[3:])
+            shapes = Shapes({**{name: run.shapes.full(name) for name in run.shapes.known}, "output": part})
+            spaces = {
+                name: np.full(space.shape, np.nan) for name, space in op.workspaces(shapes, False).items()
+            }
+            output = np.full(part, np.nan)
+            arrays = {**run.arrays, **spaces, "output": output}
+            op.forward(*kernel_arguments(op, op.forward, arrays, {"xp": np, "begin": begin}))
+            np.testing.assert_allclose(output, whole[:, :, begin:end], rtol=1e-10, atol=1e-10)
 
 
 # -- the choice ------------------------------------------------

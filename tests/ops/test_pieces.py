@@ -5,6 +5,7 @@ import pytest
 
 import netdef as mx
 from netdef.ops import every_operator, find
+from netdef.ops.convolution import Convolution
 from netdef.runtime import pieces, planner
 from netdef.runtime.executor import Executor
 from netdef.runtime.shards import Sharding
@@ -91,6 +92,27 @@ def test_one_image_is_cut(name, attributes, shapes, kernels, cut, monkeypatch):
     assert count >= 4, "two at least, forward and backward"
     for one, other in zip(found, expected):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+@pytest.mark.parametrize(("name", "attributes", "shapes"), SINGLE[:14], ids=str)
+def test_an_output_is_cut_either_way(name, attributes, shapes, by_rows, kernels, cut, monkeypatch):
+    """By filters or by rows that share rows of the data, whatever costs less; weights may be constants."""
+    monkeypatch.setattr(Convolution, "_costs_less_by_rows", lambda *_: by_rows)
+    op = find(name)(**attributes)
+    run = kernels(op, shapes, "float64")
+    symbol = mx.sym.Convolution(**{name: mx.sym.Variable(name) for name in op.input_names()}, **attributes)
+    symbol = mx.sym.relu(symbol)
+    found = []
+    for algorithm, constants in (("", ()), ("", ("weight", "bias")), ("winograd", ("weight",))):
+        arguments = {name: run.arrays[name] for name in op.input_names()}
+        options = {"conv_algo": algorithm, "constants": constants}
+        executor = Executor(symbol, mx.cpu(), arguments, **options)
+        assert len(executor.plan(False).steps[0].pieces) > 1
+        found.append(executor.forward()[0].copy())
+    expected = np.maximum(run.forward()["output"], 0)
+    for one in found:
+        np.testing.assert_allclose(one, expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(("operator", "attributes", "shapes"), examples())
