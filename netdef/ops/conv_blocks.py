@@ -119,9 +119,12 @@ class Bands:
 
 
 class Blocks:
-    """The blocks of the output: twice as large where columns are added up, which takes many calls."""
+    """The blocks of the output: twice as large where columns are `added` up, which takes many calls.
 
-    def __init__(self, sizes: Sizes, added: bool = False) -> None:
+    With `parted`, some filters at a time may be multiplied with the columns of a block.
+    """
+
+    def __init__(self, sizes: Sizes, added: bool = False, parted: bool = False) -> None:
         self.sizes = sizes
         count, *others = sizes.counts
         second = others[0] if others else 1
@@ -129,9 +132,13 @@ class Blocks:
         room = WHOLE if sizes.pointwise else BLOCK * 2 if added else BLOCK
         cached = max(room, sizes.filters * sizes.inner)
         rows = max(sizes.channels, sizes.filters) if sizes.pointwise else sizes.channels * sizes.taps
+        #: a block would have fewer columns than filters: it has more, and not all filters at a time
+        narrow = parted and sizes.pointwise and sizes.groups == 1 and rows * sizes.filters > cached
+        rows = sizes.channels if narrow else rows
         place = max(1, rows * sizes.batch * math.prod(others[1:]))
         self.rows = evenly(count, cached // (place * second))
         self.second = second if place * second <= cached else evenly(second, cached // place)
+        self.filters = evenly(sizes.filters, WHOLE // math.prod(self.places)) if narrow else sizes.filters
 
     @property
     def count(self) -> int:
@@ -151,7 +158,12 @@ class Blocks:
 
     @property
     def product(self) -> Full:
-        return (self.sizes.filters, *self.places)
+        return (self.filters, *self.places)
+
+    def parts(self) -> Iterator[slice]:
+        """The filters that are multiplied at a time."""
+        for start in range(0, self.sizes.filters, self.filters):
+            yield slice(start, min(start + self.filters, self.sizes.filters))
 
     def within(self, rows: slice) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
         """The blocks of a band of rows: where each lies along the first axes of band and output."""

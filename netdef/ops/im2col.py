@@ -34,7 +34,7 @@ class _Plan(NamedTuple):
 
 @functools.lru_cache(PLANS)
 def _plan(sizes: Sizes, which: str) -> _Plan:
-    blocks = Blocks(sizes, added=which == DATA)
+    blocks = Blocks(sizes, added=which == DATA, parted=which == FORWARD)
     bands = Bands.fitting(sizes, blocks.rows)
     sums: tuple[Full, ...] = ()
     if which == WEIGHT:
@@ -94,13 +94,20 @@ class Im2Col(Turning):
         for rows, band, axes in bands.of(xp, data, image):
             taps = windows.taps(xp, band, axes, 1)
             for here, there in blocks.within(rows):
-                place = windows.along(1, *there)
-                seen, result = taps[windows.along(1 + rank, *here)], target[place]
-                cols = self._columns(xp, sizes, seen, columns)
-                direct = epilogue.empty and joined(result, space)
-                products = result if direct else windows.carve(product.reshape(-1), result.shape)
-                xp.matmul(matrix, sizes.matrices(cols), out=sizes.matrices(products))
-                epilogue.finish(xp, products, result, bias, None if addend is None else addend[place])
+                cols = sizes.matrices(self._columns(xp, sizes, taps[windows.along(1 + rank, *here)], columns))
+                for part in blocks.parts():
+                    place = (part, *there)
+                    result = target[place]
+                    direct = epilogue.empty and joined(result, space)
+                    products = result if direct else windows.carve(product.reshape(-1), result.shape)
+                    xp.matmul(matrix[:, part], cols, out=sizes.matrices(products))
+                    epilogue.finish(
+                        xp,
+                        products,
+                        result,
+                        None if bias is None else bias[part],
+                        None if addend is None else addend[place],
+                    )
 
     def weight_gradient(
         self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any

@@ -212,7 +212,7 @@ def test_parts_of_a_batch(wanted, kernels):
 @pytest.mark.parametrize("wanted", ["", *ALGORITHMS])
 @pytest.mark.parametrize("layout", ["C", "last"])
 def test_rows_of_an_output(layout, wanted, kernels):
-    """A piece may be any rows of the output: it needs no more workspace than it says without knowing which."""
+    """A piece may be any rows of the output: it needs no more workspace than it says for all of them."""
     for case in CASES:
         op = operator(case)
         run = kernels(op, {"data": case[0]}, layout=layout)

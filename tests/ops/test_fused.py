@@ -16,6 +16,7 @@ CASES = [
     ({"kernel": (3, 3), "num_filter": 8, "num_group": 2}, (19, 4, 14, 11)),
     ({"kernel": (5, 5), "pad": (2, 2), "num_filter": 6}, (2, 4, 7, 12)),
     ({"kernel": (1, 1), "num_filter": 70}, (2, 6, 5, 4)),
+    ({"kernel": (1, 1), "num_filter": 1024}, (2, 3, 40, 8)),
     ({"kernel": (1, 1), "num_filter": 4, "num_group": 2, "stride": (2, 2)}, (3, 6, 9, 8)),
     ({"kernel": (3, 3), "pad": (1, 1), "num_filter": 6, "num_group": 6}, (9, 6, 10, 9)),
     ({"kernel": (3,), "num_filter": 3, "no_bias": True}, (4, 2, 11)),
