@@ -37,7 +37,8 @@ def zeros(xp: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """An array of zeros that starts at a cache line."""
     block = aligned_empty(xp, math.prod(shape) * xp.dtype(dtype).itemsize)
     array = block.view(dtype).reshape(shape)
-    array[...] = 0
+    if not is_shared(array):  # a new mapping is zero, and takes no memory until somebody writes to it
+        array[...] = 0
     return array
 
 

@@ -180,6 +180,8 @@ class _Member:
         there, here = os.pipe(), os.pipe()
         mine = here[0], there[1]
         _own.update(mine)
+        # A collection writes to every object that it looks at, and so would copy each page that both have.
+        gc.freeze()
         with warnings.catch_warnings():
             # Threads that read data do not live on in the fork; it never waits for them.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -252,7 +254,6 @@ def _be_a_member(team: Team, place: int, link: _Link) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         for end in _own:
             os.close(end)
-        gc.freeze()
         gc.disable()
         team.work(place, link)
     finally:
@@ -267,3 +268,5 @@ def _end(process: int, link: _Link) -> None:
         os.close(end)
     with suppress(ChildProcessError):  # somebody else has waited for it
         os.waitpid(process, 0)
+    if not _own:  # there are no members left that share pages with this process
+        gc.unfreeze()

@@ -1,5 +1,6 @@
 """Processes that compute shards side by side: real ones, that fail, are killed and outlive nobody."""
 
+import gc
 import itertools
 import os
 import signal
@@ -60,6 +61,21 @@ def test_memory_is_shared_where_it_has_to_be(shared):
     assert not is_shared(array.copy())
     assert shareable([[[(count_up, (array, [array], 3, None))]]])
     assert not shareable([[[(count_up, (array, [array.copy()]))]]])
+
+
+def test_zeros_take_no_memory_before_they_are_written_to(shared):
+    """Those of a solver's history, for instance, or of workspaces that another process uses."""
+
+    def in_use():
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("RssShmem:")[2].split()[0]) * 1024
+
+    before = in_use()
+    array = zeros(np, (2**24,), "uint8")
+    assert in_use() < before + 2**20
+    array[:] = 1
+    assert in_use() >= before + 2**24
+    assert not zeros(np, (0, 3), "float32").size
 
 
 def test_every_shard_is_computed_once(shared, team):
@@ -158,6 +174,25 @@ def test_closing_leaves_no_process(shared):
     time.sleep(0.05)
     del made
     assert children() == before
+
+
+def test_a_collection_copies_no_page_that_a_member_shares(shared, team):
+    """It would write to each object; once there are no members they are collected like any others."""
+
+    def own(process):
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_Dirty:"))
+
+    before = children()
+    objects = [[] for _ in range(2**18)]
+    team.run(team.add([[[], []]] * 2))
+    (member,) = children() - before
+    taken = own(member)
+    gc.collect()
+    assert own(member) < taken + 2**21, "the objects have 2^18 times 56 bytes and more"
+    assert gc.get_freeze_count() > len(objects)
+    team.close()
+    assert before or gc.get_freeze_count() == 0
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, None])
