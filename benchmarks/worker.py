@@ -5,7 +5,8 @@
 Answers with one line of JSON when the net is ready and warm: `parameters`, `values` (what the system
 computed, to be compared with the others) and `version`.  Then each line of standard input holds a number of
 steps; the answer has the `seconds` that they took and `memory`, the most bytes in use since the net is warm,
-beyond those of the interpreter with the system loaded.  Ends with its input.  A net that the system cannot
+beyond those of the interpreter with the system loaded.  Pages of files do not count: they hold programs, and
+what a net is given.  Ends with its input.  A net that the system cannot
 run is told as `refused`.
 """
 
@@ -34,7 +35,7 @@ def main(system: str, variant: str, job_path: str) -> None:
         answers.flush()
 
     module = importlib.import_module(f"benchmarks.systems.of_{system}")
-    loaded = _status("VmRSS")
+    loaded = _in_use("VmRSS")
     job = json.loads(Path(job_path).read_text(encoding="utf-8"))
     try:
         net = module.open_net(job, variant)
@@ -51,7 +52,7 @@ def main(system: str, variant: str, job_path: str) -> None:
         start = time.perf_counter()
         net.run(int(line))
         seconds = time.perf_counter() - start
-        peak = _status("VmHWM")
+        peak = _in_use("VmHWM")
         known = peak is not None and loaded is not None
         answer(seconds=seconds, memory=peak - loaded + _of_children() if known else None)
 
@@ -63,17 +64,20 @@ def _of_children() -> int:
     with suppress(OSError):
         for child in Path(f"/proc/{here}/task/{here}/children").read_text(encoding="ascii").split():
             for line in Path(f"/proc/{child}/smaps_rollup").read_text(encoding="ascii").splitlines():
-                if line.startswith(("Private_Clean:", "Private_Dirty:")):
+                if line.startswith("Private_Dirty:"):
                     total += int(line.split()[1]) * 1024
     return total
 
 
-def _status(field: str) -> int | None:
-    """A number of bytes from Linux's account of this process."""
+def _in_use(field: str) -> int | None:
+    """Bytes of this process by Linux's account of it, now or at most, but for pages of files.
+
+    Those of programs stay once they have been run, so that now there are as many as there ever were.
+    """
     with suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith(f"{field}:"):
-                return int(line.split()[1]) * 1024
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        told = dict(line.split(":", 1) for line in lines)
+        return (int(told[field].split()[0]) - int(told["RssFile"].split()[0])) * 1024
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from netdef.cli.threads import cores, hold_blas_to_one_thread
 
@@ -29,9 +30,18 @@ def open_net(job: dict[str, Any], variant: str) -> Training | Inference:
     loaded = load(Case(job["task"], job["net"], job["batch"]))
     blobs = Blobs(seed=0)
     blobs.add(loaded.net, loaded.shapes)
-    blobs.load(np.load(Path(job["folder"], "weights.npz")))
-    data = dict(np.load(Path(job["folder"], "data.npz")))
+    blobs.load(mapped(Path(job["folder"], "weights.npz")))
+    data = mapped(Path(job["folder"], "data.npz"))
     return (Training if job["task"] == "train" else Inference)(loaded, blobs, data)
+
+
+def mapped(archive: Path) -> dict[str, np.ndarray]:
+    """The arrays of an archive, from files beside it: what a net is given is no memory that it takes."""
+    folder = archive.with_suffix("")
+    with ZipFile(archive) as packed:
+        packed.extractall(folder)
+        names = packed.namelist()
+    return {name.removesuffix(".npy"): np.load(folder / name, mmap_mode="r") for name in names}
 
 
 class Training:
