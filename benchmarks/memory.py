@@ -1,8 +1,10 @@
 """Memory of a training step: what the plan promises, what netdef takes, what the peers take.
 
 Taken is the most memory that the process has while it trains, beyond that of the interpreter with the system
-loaded (Linux only), and what processes that it has forked have for themselves.  Promised is the plan's arena,
-the inputs, and weights, gradients and history.
+loaded (Linux only), and what processes that it has forked have for themselves; pages of files, which hold
+programs and what the net is given, do not count.  Promised is the plan's arena, the inputs, and weights,
+gradients and history; and what processes take besides these arrays, an estimate by their number and that of
+the plan's calls (`netdef.runtime.footprint`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from benchmarks.common import markdown
 from benchmarks.jobs import TRAIN, Case, load, write_job
 from benchmarks.process import Failed, Refused, System, Worker
 from netdef.cli.threads import cores
-from netdef.train.memory import blob_bytes, pass_bytes
+from netdef.runtime.threads import can_fork
+from netdef.train.memory import Needs, needed
 
 CASES = (
     Case(TRAIN, "mlp", 512),
@@ -27,10 +30,10 @@ CASES = (
 STEPS = 5
 
 
-def promised(case: Case) -> int:
+def promised(case: Case) -> Needs:
     """The bytes that a training step needs by its plan."""
     loaded = load(case)
-    return blob_bytes([loaded], loaded.spec.solver) + pass_bytes(loaded, cores())
+    return needed([loaded], loaded.spec.solver, cores(), can_fork(cores()))
 
 
 def taken(case: Case, system: System) -> int | None:
@@ -50,8 +53,11 @@ def run(systems: Sequence[System], cases: Sequence[Case] = CASES) -> list[str]:
     able = [system for system in systems if system.name != "onnxruntime"]
     rows = []
     for case in cases:
-        measured = [taken(case, system) for system in able]
-        cells = ["" if size is None else f"{size / 2**20:,.1f}" for size in measured]
-        rows.append([case.net, str(case.batch), f"{promised(case) / 2**20:,.1f}", *cells])
-    head = ["net", "batch", "promised by the plan", *(f"{system.title} takes" for system in able)]
+        needs = promised(case)
+        sizes: list[int | None] = [needs.blobs + needs.batches, needs.processes, sum(needs)]
+        sizes += [taken(case, system) for system in able]
+        cells = ["" if size is None else f"{size / 2**20:,.1f}" for size in sizes]
+        rows.append([case.net, str(case.batch), *cells])
+    told = ["arrays of the plan", "its processes besides", "promised"]
+    head = ["net", "batch", *told, *(f"{system.title} takes" for system in able)]
     return ["MiB in a training step.", "", *markdown(head, rows)]

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
 
 from benchmarks import __main__ as command  # noqa: E402
-from benchmarks import common, growth, jobs, memory, process, results, speed, startup  # noqa: E402
+from benchmarks import common, growth, jobs, memory, process, results, speed, startup, worker  # noqa: E402
 from benchmarks.jobs import INFER, TRAIN, Case  # noqa: E402
 from netdef.passes.net import costs  # noqa: E402
 
@@ -206,8 +206,32 @@ def test_memory_is_compared_with_the_plan():
     """A plan promises at least the weights, gradients and history of an MLP: three times 109,386 floats."""
     case = Case(TRAIN, "mlp", 2)
 
-    assert memory.promised(case) >= 3 * 4 * 109_386
+    assert memory.promised(case).blobs >= 3 * 4 * 109_386
     assert memory.run([NETDEF], [case])[-1].startswith("| mlp | 2 | ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_a_step_takes_about_what_is_promised():
+    """Whether or not several processes compute; a figure of what each shares would be twice as large."""
+    case = Case(TRAIN, "mlp", 512)
+    promised = sum(memory.promised(case))
+
+    assert 0.6 * promised < memory.taken(case, NETDEF) < 1.4 * promised
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_pages_of_files_are_no_memory_that_is_taken(tmp_path):
+    """Those of an array in a file, in contrast to those of a copy."""
+    size = 2**26  # so much is never memory that was there before
+    np.save(tmp_path / "data.npy", np.ones(size, "uint8"))
+    before = worker._in_use("VmRSS")
+    mapped = np.load(tmp_path / "data.npy", mmap_mode="r")
+    assert mapped.sum() == size
+    read = worker._in_use("VmRSS")
+    copy = np.array(mapped)
+
+    assert read < before + size / 2 < worker._in_use("VmRSS")
+    assert copy.all()
 
 
 def test_starts_and_linting_are_measured():

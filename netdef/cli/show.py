@@ -87,9 +87,12 @@ def shapes_text(loaded: Loaded) -> str:
 
 def plan_text(loaded: Loaded, conv_algo: str) -> str:
     """The steps of a pass with their memory and work."""
-    from netdef.runtime.report import describe_plan, plan_net
+    from netdef.runtime.footprint import footprint
+    from netdef.runtime.report import describe_footprint, describe_plan, plan_net
+    from netdef.runtime.threads import can_fork
 
-    return describe_plan(plan_net(loaded.net, loaded.shapes, conv_algo=conv_algo, workers=cores()))
+    plan = plan_net(loaded.net, loaded.shapes, conv_algo=conv_algo, workers=cores())
+    return f"{describe_plan(plan)}\n{describe_footprint(footprint(plan, can_fork(cores())))}"
 
 
 PRINTERS = {

@@ -10,6 +10,7 @@ from netdef.passes.fuse import fuse
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Known, infer_shapes, infer_types
 from netdef.passes.inference import for_inference
+from netdef.runtime.footprint import Footprint
 from netdef.runtime.plan import GRADIENT, HEAD_GRADIENT, VALUE, Plan, Step, Tensor
 from netdef.runtime.planner import make_plan
 
@@ -67,6 +68,16 @@ def describe_plan(plan: Plan) -> str:
     lines.append(f"{peak}; without sharing {_bytes(plan.unshared_bytes)}")
     lines.append(f"{sum(step.flops for step in plan.steps):,} FLOPs in {len(plan.steps)} steps")
     return "\n".join(lines)
+
+
+def describe_footprint(taken: Footprint) -> str:
+    """What processes take besides arrays as a line of text."""
+    packed, calls, interpreter = map(_bytes, (taken.packed, taken.calls, taken.interpreter))
+    each = f"in each that computes {packed} for what BLAS packs and {calls} for calls"
+    if taken.processes == 1:
+        return f"about {_bytes(taken.bytes)} besides in 1 process: {each}"
+    more = f"in each further one {interpreter} for pages of the interpreter"
+    return f"about {_bytes(taken.bytes)} besides in {taken.processes} processes: {each}; {more}"
 
 
 def _step(number: int, step: Step) -> str:

@@ -107,13 +107,18 @@ def set_threads(count: int, forks: bool = False) -> None:
     arrays are made, which are in shared memory then.
     """
     global _pool, _forks
-    _forks = forks and count > 1 and sys.platform == "linux"
+    _forks = forks and can_fork(count)
     if _forks:
         share_memory()
     if count != _pool.count:
         made = Threads(count)
         _pool.close()
         _pool = made
+
+
+def can_fork(count: int) -> bool:
+    """Whether so many can be processes on this system, and need be."""
+    return count > 1 and sys.platform == "linux"
 
 
 def count() -> int:

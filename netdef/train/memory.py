@@ -7,18 +7,32 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from netdef.diag import EnvironmentFault
 from netdef.graph.node import Entry
 from netdef.passes.pipeline import Loaded
 from netdef.runtime import threads
+from netdef.runtime.footprint import footprint
 from netdef.runtime.report import plan_net
 from netdef.spec.solver import SolverSpec
 from netdef.train.rules import RULES
 from netdef.train.runner import input_shapes
+from netdef.train.updater import PIECE
 
 #: where Linux tells how much memory a container may have: cgroups 2 and 1
 _CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+class Needs(NamedTuple):
+    """The bytes that nets need."""
+
+    #: weights and states, with gradients and history where they are trained
+    blobs: int
+    #: inputs, and the memory that plans work in
+    batches: int
+    #: what processes take besides arrays: an estimate
+    processes: int
 
 
 @contextmanager
@@ -28,19 +42,41 @@ def within_memory(nets: Sequence[Loaded], solver: SolverSpec | None = None) -> I
     `solver` is that of a training run, which keeps gradients and history.  Raises `EnvironmentFault`, which
     says how many bytes are needed.
     """
-    blobs, passes = blob_bytes(nets, solver), sum(map(pass_bytes, nets))
-    needed = f"the net needs {_gib(blobs)} for its blobs and {_gib(passes)} for its batches"
+    needs = needed(nets, solver)
+    told = (
+        f"the net needs {_gib(needs.blobs)} for its blobs, {_gib(needs.batches)} for its batches"
+        f" and about {_gib(needs.processes)} for its processes"
+    )
     hint = "make batch_size smaller, or the largest layer; `netdef infer-shape` shows them"
     limit = _memory_limit()
-    if limit is not None and blobs + passes > limit:
-        raise EnvironmentFault(f"{needed}, but there are only {_gib(limit)}; {hint}")
+    if limit is not None and needs.blobs + needs.batches > limit:
+        raise EnvironmentFault(f"{told}, but there are only {_gib(limit)}; {hint}")
     try:
         yield
     except MemoryError:
-        raise EnvironmentFault(f"there is not enough memory: {needed}; {hint}") from None
+        raise EnvironmentFault(f"there is not enough memory: {told}; {hint}") from None
 
 
-def blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
+def needed(
+    nets: Sequence[Loaded], solver: SolverSpec | None, workers: int | None = None, forks: bool | None = None
+) -> Needs:
+    """What nets need together, trained with a solver where one is given.
+
+    With as many threads, or processes, as there are, or with so many `workers` that are processes if `forks`.
+    """
+    workers = workers or threads.count()
+    forks = threads.forks() if forks is None else forks
+    batches = processes = 0
+    for loaded in nets:
+        plan = plan_net(loaded.net, loaded.shapes, workers=workers)
+        inputs = input_shapes(loaded.net, loaded.shapes).values()
+        batches += sum(map(_float32_bytes, inputs)) + plan.arena_bytes
+        updates = _count_updates(loaded) if solver and loaded.net.phase == "TRAIN" else 1
+        processes += footprint(plan, forks, updates).bytes
+    return Needs(_blob_bytes(nets, solver), batches, processes)
+
+
+def _blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
     """The size of all blobs, each once, with the gradients and the history that the solver keeps of them."""
     sizes: dict[str, int] = {}
     for loaded in nets:
@@ -52,14 +88,15 @@ def blob_bytes(nets: Sequence[Loaded], solver: SolverSpec | None) -> int:
     return sum(sizes.values())
 
 
-def pass_bytes(loaded: Loaded, workers: int | None = None) -> int:
-    """The size of a net's inputs and of the memory that its plan works in, with as many threads as there are.
-
-    Or with so many `workers`.
-    """
-    inputs = input_shapes(loaded.net, loaded.shapes).values()
-    plan = plan_net(loaded.net, loaded.shapes, workers=workers or threads.count())
-    return sum(map(_float32_bytes, inputs)) + plan.arena_bytes
+def _count_updates(loaded: Loaded) -> int:
+    """Into how many pieces the update of blobs is cut; those with the same multipliers lie together."""
+    sizes: dict[tuple[float, float], int] = {}
+    for param in loaded.net.params().values():
+        if param.lr_mult:
+            multipliers = param.lr_mult, param.decay_mult
+            size = math.prod(loaded.shapes[Entry(param.node, 0)])
+            sizes[multipliers] = sizes.get(multipliers, 0) + size
+    return sum(-(-size // PIECE) for size in sizes.values())
 
 
 def _float32_bytes(shape: Sequence[int]) -> int:

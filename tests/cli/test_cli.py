@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -420,6 +421,15 @@ def test_every_stage_can_be_shown(run, stage, phase):
 
     assert status == 0
     assert "conv1" in output
+
+
+def test_the_plan_says_what_it_takes(run):
+    """Memory of arrays, work, and what processes take besides, whatever their number."""
+    *_, peak, work, besides = run("show", LENET, "--stage", "plan")[1].splitlines()
+
+    assert peak.startswith("peak ")
+    assert " FLOPs in " in work
+    assert re.match(r"about [\d.]+ [KM]iB besides in \d+ process(es)?: ", besides)
 
 
 def test_the_plan_says_how_convolutions_are_computed(run):

@@ -1,0 +1,88 @@
+"""What processes take besides arrays: counted by hand, and in a process that trains."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from netdef.runtime.footprint import CALL, INTERPRETER, PACKED, count_calls, footprint
+from netdef.runtime.report import describe_footprint
+
+Step = namedtuple("Step", "pieces run")
+Plan = namedtuple("Plan", "steps workers")
+
+ROOT = Path(__file__).parents[2]
+
+#: one step alone, one cut into three pieces, two of a run of two shards
+STEPS = (Step((), 0), Step((1, 2, 3), 0), Step((1, 2), 1), Step((1, 2), 1))
+
+
+@pytest.mark.parametrize(("workers", "calls"), [(1, 1 + 3 + 2 + 2), (2, 1 + 3 + 4 + 4), (5, 1 + 3 + 4 + 4)])
+def test_calls_are_counted(workers, calls):
+    """In a run every worker has calls of its own, but no more workers than shards have any."""
+    assert count_calls(Plan(STEPS, workers)) == calls
+
+
+@pytest.mark.parametrize(
+    ("steps", "workers", "forks", "updates", "packed", "called", "further"),
+    [
+        (STEPS, 1, False, 9, 1, 1, 0),
+        (STEPS, 2, True, 1, 2, 2, 1),
+        (STEPS, 2, False, 9, 2, 1, 0),
+        (STEPS, 4, True, 1, 3, 3, 2),
+        (STEPS, 4, True, 9, 3, 3, 3),
+        (STEPS[:1], 4, True, 2, 1, 1, 1),
+        ((), 4, True, 0, 1, 1, 0),
+    ],
+)
+def test_bytes_add_up(steps, workers, forks, updates, packed, called, further):
+    """What is packed for each that computes, calls for each process of these, the interpreter once less."""
+    plan = Plan(steps, workers)
+    calls = CALL * count_calls(plan)
+    assert footprint(plan, forks, updates).bytes == packed * PACKED + called * calls + further * INTERPRETER
+
+
+def test_it_is_told():
+    """For one process nothing is said of others."""
+    assert describe_footprint(footprint(Plan(STEPS, 1), False)) == (
+        "about 526.0 KiB besides in 1 process: in each that computes 512.0 KiB for what BLAS packs"
+        " and 14.0 KiB for calls"
+    )
+    told = describe_footprint(footprint(Plan(STEPS, 2), True))
+    assert told.startswith("about 5.04 MiB besides in 2 processes: ")
+    assert told.endswith("; in each further one 4.00 MiB for pages of the interpreter")
+
+
+def test_calls_are_about_as_large_as_said():
+    """As traced by the interpreter itself where a net with many shards is bound."""
+    script = textwrap.dedent(
+        """
+        import gc, json, tracemalloc
+        import numpy as np
+        from netdef.diag import Findings
+        from netdef.passes.pipeline import load_net
+        from netdef.runtime.footprint import count_calls
+        from netdef.runtime.threads import set_threads
+        from netdef.spec.net import NetState
+        from netdef.train.blobs import Blobs
+        from netdef.train.trainer import Trainer
+
+        set_threads(2, forks=True)
+        loaded = load_net("benchmarks/nets/cifar10_quick.yaml", NetState(phase="TRAIN"), Findings(), ())
+        trainer = Trainer(loaded.spec.solver, loaded, Blobs(seed=0))
+        trainer.runner.executor.plan(True)
+        gc.collect()
+        tracemalloc.start()
+        bound = trainer.runner.executor.bound(True)
+        gc.collect()
+        print(json.dumps([tracemalloc.get_traced_memory()[0], count_calls(bound.plan)]))
+        """
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    traced, calls = json.loads(ran.stdout)
+    assert calls > 100
+    assert 0.6 * CALL < traced / calls < 1.5 * CALL
