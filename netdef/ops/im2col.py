@@ -135,7 +135,7 @@ class Im2Col(Turning):
                 left, right = (right, left) if turned else (left, right)
                 parts = _parts(weight, left.shape[2])
                 left, right = (
-                    xp.moveaxis(array.reshape(*array.shape[:2], parts, array.shape[2] // parts), 2, 0)
+                    array.reshape(*array.shape[:2], parts, array.shape[2] // parts).transpose(2, 0, 1, 3)
                     for array in (left, right)
                 )
                 sums = windows.carve(share, (parts, *shape)) if started or parts > 1 else total[None]

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from netdef.ops.arrays import batch_last
 from netdef.ops.shapes import Full, ShapeError, show
 
 Sizes = Sequence[int | None]
@@ -358,12 +359,12 @@ def load(xp: Any, data: Any, axes: Sequence[Axis], image: Any) -> None:
         for border in (slice(0, axis.pad), slice(axis.pad + axis.size, axis.extent)):
             if border.start < border.stop:
                 image[along(1 + number, border)] = 0
-    xp.copyto(interior(image, axes, 1), xp.moveaxis(data, 0, -1))
+    xp.copyto(interior(image, axes, 1), batch_last(data))
 
 
 def unload(xp: Any, image: Any, axes: Sequence[Axis], data: Any) -> None:
     """Copy image (C, padded S..., N) without its padding to data (N, C, S...): the adjoint of `load`."""
-    xp.copyto(xp.moveaxis(data, 0, -1), interior(image, axes, 1))
+    xp.copyto(batch_last(data), interior(image, axes, 1))
 
 
 def add_taps(xp: Any, columns: Any, view: Any, axes: Sequence[Axis], first: int = 1) -> None:

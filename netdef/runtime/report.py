@@ -73,11 +73,11 @@ def describe_plan(plan: Plan) -> str:
 def describe_footprint(taken: Footprint) -> str:
     """What processes take besides arrays as a line of text."""
     packed, calls, interpreter = map(_bytes, (taken.packed, taken.calls, taken.interpreter))
-    each = f"in each that computes {packed} for what BLAS packs and {calls} for calls"
+    each = f"{packed} for what BLAS packs and {calls} for calls in each that computes"
     if taken.processes == 1:
         return f"about {_bytes(taken.bytes)} besides in 1 process: {each}"
-    more = f"in each further one {interpreter} for pages of the interpreter"
-    return f"about {_bytes(taken.bytes)} besides in {taken.processes} processes: {each}; {more}"
+    more = f"{interpreter} for pages of the interpreter in each but the first"
+    return f"about {_bytes(taken.bytes)} besides in {taken.processes} processes: {each}, {more}"
 
 
 def _step(number: int, step: Step) -> str:
