@@ -18,31 +18,36 @@ class Declared:
 
     fields: ClassVar[dict[str, Field]] = {}
     given: frozenset[str]
+    #: what an instance holds where nothing is set, by attribute; `None` for what is required
+    _defaults: ClassVar[dict[str, Any]] = {"given": frozenset()}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = {value.name: value for value in vars(cls).values() if isinstance(value, Field)}
         bases = [vars(base).get("fields", {}) for base in reversed(cls.__mro__[1:])]
         cls.fields = {name: field for fields in (*bases, own) for name, field in fields.items()}
+        defaults = {f.attribute: None if f.required else f.default for f in cls.fields.values()}
+        cls._defaults = {**defaults, "given": frozenset()}
 
     def __init__(self, **values: Any) -> None:
         for name in values:
             if name not in self.fields:
                 raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
         given = []
+        # Not attribute by attribute: most are left out, and nets have thousands of operators.
+        held = vars(self)
+        held.update(self._defaults)
         for name, field in self.fields.items():
-            value = values.get(name)
-            if value == "None" and field.default is None:
-                value = None  # MXNet's text of an attribute that is unset
-            if value is None and (name not in values or field.default is None):
+            if name not in values:
                 if field.required:
                     raise BadValue(f"{type(self).__name__} needs {name}", field.help)
-                value = field.default
-            else:
-                value = field.read(value) if isinstance(value, str) else field.parse(value)
-                given.append(name)
-            object.__setattr__(self, field.attribute, value)
-        object.__setattr__(self, "given", frozenset(given))
+                continue
+            value = values[name]
+            if field.default is None and (value is None or value == "None"):
+                continue  # MXNet's text of an attribute that is unset
+            held[field.attribute] = field.read(value) if isinstance(value, str) else field.parse(value)
+            given.append(name)
+        held["given"] = frozenset(given)
 
     @classmethod
     def trusted(cls, values: Mapping[str, Any]) -> Any:
@@ -51,10 +56,10 @@ class Declared:
         What is absent takes its default, `None` if it is required.
         """
         self = cls.__new__(cls)
-        for name, field in cls.fields.items():
-            default = None if field.required else field.default
-            object.__setattr__(self, field.attribute, values.get(name, default))
-        object.__setattr__(self, "given", frozenset(values))
+        held = vars(self)
+        held.update(cls._defaults)
+        held.update((cls.fields[name].attribute, value) for name, value in values.items())
+        held["given"] = frozenset(values)
         return self
 
     def values(self) -> dict[str, Any]:

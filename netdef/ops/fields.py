@@ -51,6 +51,7 @@ class Field:
         self, default: Any = REQUIRED, help: str = "", *, number: int = 0, repeated: bool = False
     ) -> None:
         self.default = () if repeated and default is REQUIRED else default
+        self.required = self.default is REQUIRED
         self.help, self.number, self.repeated = help, number, repeated
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -60,10 +61,6 @@ class Field:
 
         def __get__(self, instance: object, owner: type | None = None) -> Any:
             """An instance of `Declared` holds the typed value under the field's name."""
-
-    @property
-    def required(self) -> bool:
-        return self.default is REQUIRED
 
     def parse(self, value: Any) -> Any:
         """The typed value; raises `BadValue`."""
@@ -151,20 +148,30 @@ class Number(Field):
 _NOT_FINITE = ("inf", "+inf", "-inf", "infinity", "-infinity", "nan")
 
 
-class Int(Number):
-    """A whole number; within 64 bits, as in every format that netdef reads."""
+class Whole(Number):
+    """Base of the fields that hold whole numbers, within 64 bits, as in every format that netdef reads."""
 
     kind = "integer"
 
-    def parse_one(self, value: Any) -> int:
+    def whole(self, value: Any) -> int:
+        """One whole number, whatever its bounds; raises `BadValue`."""
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise self.refuse(value, "a whole number")
-        value = value.__index__()
-        if not -(2**63) <= value < 2**63:
-            raise BadValue(f"{self.name}: {describe(value)} does not fit in 64 bits", "give a smaller number")
-        return self.check_bounds(value)
+        number: int = value.__index__()
+        if not -(2**63) <= number < 2**63:
+            told = f"{self.name}: {describe(number)} does not fit in 64 bits"
+            raise BadValue(told, "give a smaller number")
+        return number
+
+
+class Int(Whole):
+    """A whole number."""
+
+    def parse_one(self, value: Any) -> int:
+        number: int = self.check_bounds(self.whole(value))
+        return number
 
 
 class Float(Number):
@@ -228,7 +235,7 @@ class Str(Field):
 
 
 #: what would break lines, tables, terminals and the keys of weight files
-_CONTROL = r"[\x00-\x1f\x7f-\x9f]"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Name(Str):
@@ -236,13 +243,13 @@ class Name(Str):
 
     def parse_one(self, value: Any) -> str:
         name = super().parse_one(value)
-        if re.search(_CONTROL, name):
+        if _CONTROL.search(name):
             told = f"{self.name}: {describe(value)} has a control character in it"
             raise BadValue(told, "give a name of printable characters")
         return name
 
     def schema_one(self) -> dict[str, Any]:
-        return {"type": "string", "not": {"pattern": _CONTROL}}
+        return {"type": "string", "not": {"pattern": _CONTROL.pattern}}
 
 
 class Enum(Field):
@@ -278,19 +285,15 @@ class Enum(Field):
 _LONG = re.compile(r"(?<=\d)L\b")
 
 
-class Dims(Number):
+class Dims(Whole):
     """A tuple of whole numbers, one for each axis; an operator may take one number for all axes."""
-
-    kind = "integer"
 
     def read(self, text: str) -> Any:
         return super().read(_LONG.sub("", text))
 
     def parse_one(self, value: Any) -> tuple[int, ...]:
         items = value if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]
-        whole = Int()
-        whole.name = self.name
-        return tuple(self.check_bounds(whole.parse_one(item)) for item in items)
+        return tuple([self.check_bounds(self.whole(item)) for item in items])
 
     def text(self, value: Any) -> str:
         return "(" + ", ".join(map(str, value)) + ("," if len(value) == 1 else "") + ")"
