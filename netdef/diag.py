@@ -147,23 +147,30 @@ class Findings:
         self._items.append(Diagnostic(code, span, message, hint, tuple(related), trail))
 
     def extend(self, more: Iterable[Diagnostic]) -> None:
+        """Add what another collection holds, in its order."""
         self._items.extend(more)
 
     def __iter__(self) -> Iterator[Diagnostic]:
         """In order of place, each finding once."""
-        return iter(sorted(dict.fromkeys(self._items), key=lambda d: (d.span, d.code.id)))
+        # Most collections stay empty, and every message of a spec has one.
+        found = sorted(dict.fromkeys(self._items), key=_by_place) if self._items else ()
+        return iter(found)
 
     def __len__(self) -> int:
         return len(self._items)
 
     @property
     def errors(self) -> list[Diagnostic]:
-        return [d for d in self if d.severity == ERROR]
+        return [d for d in self if d.severity == ERROR] if self._items else []
 
     def raise_errors(self) -> None:
         """Raise every error found so far, if there is any, as the `Error` whose exit code is their status."""
         if self.errors:
             raise _RAISED.get(exit_status(self.errors), Error)(self.errors)
+
+
+def _by_place(diagnostic: Diagnostic) -> tuple[Span, str]:
+    return diagnostic.span, diagnostic.code.id
 
 
 _RAISED: dict[int, type[Error]] = {

@@ -35,6 +35,22 @@ class Message(Declared):
     #: checks of fields against each other, run where every field by itself is right: `rule(message, report)`
     rules: ClassVar[tuple[Rule, ...]] = ()
 
+    #: the fields that hold messages
+    blocks: ClassVar[dict[str, Sub]] = {}
+    #: what must be given: required fields, and those of blocks that stand for themselves, `block.field`
+    needed: ClassVar[dict[str, Field]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.blocks = {name: field for name, field in cls.fields.items() if isinstance(field, Sub)}
+        cls.needed = {}
+        for name, field in cls.fields.items():
+            if field.required:
+                cls.needed[name] = field
+            elif isinstance(field, Sub) and not field.repeated and not field.optional:
+                inner = field.message.fields
+                cls.needed.update((f"{name}.{key}", inner[key]) for key in field.message.required())
+
     def has(self, name: str) -> bool:
         """Whether the field was given (proto2's `has_` accessor)."""
         return name in self.given
@@ -146,41 +162,39 @@ def check_message(
     values: dict[str, Any] = {}
     sound = True
     for key, value in data.items():
-        here = (*path, key)
         field = declaration.fields.get(key)
         if field is None:
             code, hint = declaration.refusal(str(key))
             told = f"{path_text(path, document)} has no field {key}"
-            own.add(code, document.key(here), told, hint)
-        elif _is_broken(value, document, here):
+            own.add(code, document.key((*path, key)), told, hint)
+        elif document.broken and _is_broken(value, document, (*path, key)):
             sound = False
         elif value is None and not field.nullable:
-            told = f"{path_text(here, document)} has no value"
+            told = f"{path_text((*path, key), document)} has no value"
             word = isinstance(field, Enum) and "null" in field.choices
             hint = 'write the word in quotes: "null"' if word else "give one or leave the key out"
-            own.add(codes.BAD_VALUE, document.key(here), told, hint)
+            own.add(codes.BAD_VALUE, document.key((*path, key)), told, hint)
         elif isinstance(field, Sub):
-            values[key] = field.check(value, document, here, own)
+            values[key] = field.check(value, document, (*path, key), own)
             sound = sound and _all_sound(values[key])
         else:
             try:
                 values[key] = field.parse(value)
             except BadValue as bad:
                 told = f"{path_text(path, document)}: {bad.message}" if path else bad.message
-                own.add(codes.BAD_VALUE, document.value((*here, *bad.path)), told, bad.hint)
+                own.add(codes.BAD_VALUE, document.value((*path, key, *bad.path)), told, bad.hint)
     _check_missing(declaration, data, document, path, own)
     message = finish(declaration, values, document, path)
     if sound and not own.errors:
+        report = Report(message, own)
         for rule in declaration.rules:
-            rule(message, Report(message, own))
+            rule(message, report)
     findings.extend(own)
-    return replace(message, sound=sound and not own.errors)
+    return message if sound and not own.errors else replace(message, sound=False)
 
 
 def _is_broken(value: Any, document: Document, path: Path) -> bool:
     """Whether the reader could not make out the value of a field, or an entry of its list."""
-    if not document.broken:
-        return False
     entries = range(len(value)) if isinstance(value, list) else ()
     return document.is_broken(path) or any(document.is_broken((*path, entry)) for entry in entries)
 
@@ -195,32 +209,27 @@ def _check_missing(
     declaration: type[Message], data: dict[str, Any], document: Document, path: Path, findings: Findings
 ) -> None:
     """Report required fields that are absent, and those of absent blocks."""
-
-    def report(what: str, field: Field) -> None:
-        told = f"{path_text(path, document)} needs {what}"
-        findings.add(codes.MISSING_FIELD, document.nearest(path), told, f"give {what}: {field.help}")
-
+    missing = [what for what in declaration.needed if what.partition(".")[0] not in data]
+    if not missing:
+        return
     # A key that is misspelt has a finding already, and says which field was meant.
     meant = {nearest(str(key), declaration.fields) for key in data.keys() - declaration.fields.keys()}
-    for name, field in declaration.fields.items():
-        if name in data or name in meant:
-            continue
-        if field.required:
-            report(name, field)
-        elif isinstance(field, Sub) and not field.repeated and not field.optional:
-            for inner in field.message.required():
-                report(f"{name}.{inner}", field.message.fields[inner])
+    for what in missing:
+        if what.partition(".")[0] not in meant:
+            told = f"{path_text(path, document)} needs {what}"
+            hint = f"give {what}: {declaration.needed[what].help}"
+            findings.add(codes.MISSING_FIELD, document.nearest(path), told, hint)
 
 
 def finish(declaration: type[M], values: dict[str, Any], document: Document | None, path: Path) -> M:
     """A message from parsed values, absent blocks included, with its place attached."""
     message: M = declaration.trusted(values)
-    blocks = {
-        name: field.absent(document, (*path, name))
-        for name, field in declaration.fields.items()
-        if isinstance(field, Sub) and name not in values
-    }
-    return replace(message, **blocks, document=document, path=path)
+    held = vars(message)
+    held.update(document=document, path=path)
+    for name, block in declaration.blocks.items():
+        if name not in values:
+            held[name] = block.absent(document, (*path, name))
+    return message
 
 
 def replace(message: M, **values: Any) -> M:

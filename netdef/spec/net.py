@@ -71,18 +71,18 @@ def _declaration(
     data: dict[str, Any], document: Document, path: Path, findings: Findings
 ) -> type[Layer] | None:
     """The layer type that an entry names; None, where there is a finding, because it names none."""
-    where, place = path_text(path, document), document.value((*path, "type"))
     name = data.get("type")
     if document.is_broken((*path, "type")):
         return None
+    if isinstance(name, str) and (declaration := LAYERS.get(name) or operator_layer(name)):
+        return declaration
+    where, place = path_text(path, document), document.value((*path, "type"))
     if name is None:
         hint = "`netdef layers` lists the layer types"
         findings.add(codes.MISSING_FIELD, document.nearest(path), f"{where} needs type", hint)
     elif not isinstance(name, str):
         hint = "give the name of a layer type"
         findings.add(codes.BAD_VALUE, place, f"{where}: type: {describe(name)} is no layer type", hint)
-    elif declaration := LAYERS.get(name) or operator_layer(name):
-        return declaration
     else:
         findings.add(
             codes.UNKNOWN_TYPE, place, f"{where}: there is no layer type {describe(name)}", _type_hint(name)
@@ -103,7 +103,7 @@ def _without_foreign_blocks(
         told = f"{path_text(path, document)}: {key} is for {' and '.join(owners)}, not for {data['type']}"
         hint = "remove it, or change the type"
         findings.add(codes.FOREIGN_BLOCK, document.key((*path, key)), told, hint)
-    return {key: value for key, value in data.items() if key not in foreign}
+    return {key: value for key, value in data.items() if key not in foreign} if foreign else data
 
 
 def _owners(block: Any) -> list[str]:
