@@ -108,6 +108,11 @@ def topological(heads: Iterable[Entry]) -> list[Node]:
                 order.append(node)
             elif node not in seen:
                 seen.add(node)
+                if not node.inputs:
+                    order.append(node)
+                    continue
                 stack.append((node, True))
-                stack.extend((entry.node, False) for entry in reversed(node.inputs) if entry is not None)
+                for entry in reversed(node.inputs):
+                    if entry is not None and entry.node not in seen:
+                        stack.append((entry.node, False))
     return order

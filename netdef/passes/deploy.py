@@ -50,12 +50,13 @@ def deploy(net: Net, blob: str, wanted: Sequence[str] = ()) -> Net:
 def infer_deployed(net: Net, blob: str, shape: Full, findings: Findings) -> Known:
     """The shapes of every entry of a net for prediction, from that of its input; those of labels follow."""
     heads = net.symbol.heads
-    known, failures = infer_shapes(heads, {blob: shape})
-    failures += unfit(topological(heads), known)
+    nodes = topological(heads)
+    known, failures = infer_shapes(heads, {blob: shape}, nodes)
+    failures += unfit(nodes, known)
     for failure in failures:
         report(failure, known, findings)
     if not failures:
-        check_types(net, list(heads), findings)
+        check_types(heads, nodes, findings)
     if not findings.errors:
         for entry, found in known.items():
             if not complete(found):

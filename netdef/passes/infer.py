@@ -92,33 +92,40 @@ def _sweep(
     operators = [node for node in nodes if node.op is not None]
     entries = [_tensors(node) for node in operators]
     failed: dict[int, Failure] = {}
-    for tensors in entries:
+    #: entry -> the first node that touches it
+    first: dict[Entry, int] = {}
+    for number, tensors in enumerate(entries):
         for entry in tensors.values():
-            known.setdefault(entry, None)
+            first.setdefault(entry, number)
+    for entry in first:
+        known.setdefault(entry, None)
     forward, changed = True, True
     while changed:
         changed = False
-        #: entry -> the last node of this sweep that taught something about it
+        #: entry -> the last node of this sweep that taught something about it, where one before touches it
         taught: dict[Entry, int] = {}
         for number in range(len(operators)) if forward else range(len(operators) - 1, -1, -1):
             if number in failed:
                 continue
             node, tensors = operators[number], entries[number]
-            facts = facts_type({name: known[entry] for name, entry in tensors.items()})
+            before = {name: known[entry] for name, entry in tensors.items()}
+            facts = facts_type(before.copy())
             try:
                 rule(node.op, facts)  # type: ignore[arg-type]
-                learnt = _learnt(tensors, facts, known)
+                learnt = _learnt(tensors, before, facts)
             except ShapeError as error:
                 failed[number] = Failure(node, error, dict(facts.known))
                 continue
-            known.update(learnt)
-            taught.update(dict.fromkeys(learnt, number))
-        changed = bool(taught)
+            for entry, fact in learnt.items():
+                known[entry] = fact
+                changed = True
+                if first[entry] < number:
+                    taught[entry] = number
         if changed and forward and not failed and all(map(settled, known.values())):
             # Nothing more can be learnt, but what a node was told after its turn may contradict its rule.
             later = (
                 number
-                for number, tensors in enumerate(entries)
+                for number, tensors in enumerate(entries if taught else ())
                 if any(taught.get(entry, -1) > number for entry in tensors.values())
             )
             changed = any(_disagrees(operators[n], entries[n], known, rule, facts_type) for n in later)
@@ -126,15 +133,19 @@ def _sweep(
     return list(failed.values())
 
 
-def _learnt(tensors: Mapping[str, Entry], facts: Shapes, known: Known) -> Known:
-    """What is new about a node's entries, of which one may stand under several names; raises `ShapeError`."""
+def _learnt(tensors: Mapping[str, Entry], known: Mapping[str, Any], facts: Shapes) -> Known:
+    """What is new about a node's entries, of which one may stand under several names; raises `ShapeError`.
+
+    `known` is what was known before, by the operator's names.
+    """
     learnt: Known = {}
-    for name, entry in tensors.items():
-        before = learnt.get(entry, known[entry])
-        if facts.known[name] == before:
+    for name, told in facts.known.items():
+        if told == known[name]:
             continue
+        entry = tensors[name]
+        before = learnt.get(entry, known[name])
         try:
-            fact = facts.join(before, facts.known[name])
+            fact = facts.join(before, told)
         except ValueError as conflict:
             raise ShapeError(
                 f"{entry.name} is read twice, as two different things: {conflict}", tensor=name
@@ -161,10 +172,12 @@ def _tensors(node: Node) -> dict[str, Entry]:
 
     Those of the operator as well where the node computes its gradient.
     """
-    reads = zip(node.read_names(), node.inputs)
     tensors = _tensors(node.forward) if node.forward is not None else {}
-    tensors.update((name, entry) for name, entry in reads if entry is not None)
-    tensors.update((name, Entry(node, i)) for i, name in enumerate(node.write_names()))
+    for name, read in zip(node.read_names(), node.inputs):
+        if read is not None:
+            tensors[name] = read
+    for index, name in enumerate(node.write_names()):
+        tensors[name] = Entry(node, index)
     return tensors
 
 

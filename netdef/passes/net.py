@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from netdef.diag import Findings, Span
@@ -34,12 +34,13 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
     """The shapes of every entry of a net; those in `given` replace what its input layers declare."""
     shapes = {**_declared(net, given, findings), **given}
     heads = [entry for built in net.layers for entry in built.tops]
-    known, failures = infer_shapes(heads, shapes)
-    failures += unfit(topological(heads), known)
+    nodes = topological(heads)
+    known, failures = infer_shapes(heads, shapes, nodes)
+    failures += unfit(nodes, known)
     for failure in failures:
         report(failure, known, findings)
     if not failures:
-        check_types(net, heads, findings)
+        check_types(heads, nodes, findings)
     check_layers(
         net, known, {failure.node.origin.name for failure in failures if failure.node.origin}, findings
     )
@@ -74,10 +75,9 @@ def _require_complete(net: Net, known: Known, findings: Findings) -> None:
                 return
 
 
-def check_types(net: Net, heads: list[Entry], findings: Findings) -> None:
+def check_types(heads: Sequence[Entry], nodes: Sequence[Node], findings: Findings) -> None:
     """Report operators that refuse the number types of what they read; what is fed or learnt is float32."""
-    variables = [node for node in topological(heads) if node.is_variable]
-    known, failures = infer_types(heads, {node.name: "float32" for node in variables})
+    known, failures = infer_types(heads, {node.name: "float32" for node in nodes if node.is_variable}, nodes)
     for failure in failures:
         node, error = failure.node, failure.error
         hint = error.hint or _inputs(node, known)
@@ -91,9 +91,10 @@ def check_layers(net: Net, known: Known, failed: Collection[str], findings: Find
 
     `failed` names the layers that have been reported already.
     """
+    too_large = {entry for entry, shape in known.items() if _is_too_large(shape)}
     for built in net.layers:
         layer = built.layer
-        if layer.name in failed or any(_is_too_large(known.get(entry)) for entry in built.bottoms):
+        if layer.name in failed or not too_large.isdisjoint(built.bottoms):
             continue
         bottoms = [known.get(entry) for entry in built.bottoms]
         if all(map(complete, bottoms)):
@@ -103,14 +104,15 @@ def check_layers(net: Net, known: Known, failed: Collection[str], findings: Find
                 span = blamed(layer, error.attribute)
                 findings.add(codes.BY_KIND[error.kind], span, f"{layer.name}: {error.message}", error.hint)
                 continue
+        if not too_large:
+            continue
         entries = {
             **dict(zip(layer.top, built.tops)),
             **{p.node.name: Entry(p.node, 0) for p in built.params},
         }
         for blob, entry in entries.items():
-            shape = known.get(entry)
-            if _is_too_large(shape):
-                told = f"{layer.name}: {blob} is {show(shape)}, more elements than a blob may have"
+            if entry in too_large:
+                told = f"{layer.name}: {blob} is {show(known[entry])}, more elements than a blob may have"
                 hint = f"at most {MOST_ELEMENTS:,}; look at the shapes that lead here"
                 findings.add(codes.BLOB_TOO_LARGE, layer.span("name"), told, hint)
                 break
