@@ -39,8 +39,8 @@ class _Open:
     """A mapping or list whose end has not been read yet."""
 
     __slots__ = (
-        *("anchor", "before", "data", "deepest", "flow", "is_key"),
-        *("key", "keyed", "merged", "path", "start", "used"),
+        *("anchor", "before", "child", "data", "deepest", "flow"),
+        *("is_key", "key", "merged", "path", "start", "used", "wants_key"),
     )
 
     def __init__(self, data: Any, path: Path, event: Any, before: int, depth: int, is_key: bool) -> None:
@@ -48,9 +48,12 @@ class _Open:
         self.flow: bool = event.flow_style
         #: nodes read before it, and the deepest level inside it
         self.before, self.deepest = before, depth
-        #: of a mapping: the key whose value comes next, whether there is one, and whether the value is used
+        #: of a mapping: whether a key comes next; else the key whose value comes next, that value's path, and
+        #: whether it is used
+        self.wants_key = data.__class__ is dict
         self.key: str | int = 0
-        self.keyed = self.used = False
+        self.child: Path = ()
+        self.used = False
         #: whether it stands in the place of a key, or inside such a one
         self.is_key = is_key
         #: what the merge key brings: (mapping, where it was written)
@@ -71,14 +74,15 @@ class Composer:
         self.anchors: dict[str, _Anchor | None] = {}
         self.nodes = 0
         self.documents = 0
-        #: where the last value ended: a block mapping has no end of its own
-        self.end = (1, 1)
+        #: what ended last: a block mapping has no end of its own
+        self.last = Span(file, 1, 1, 1, 1)
 
     def run(self, events: Iterable[Any]) -> None:
         """Read all events; raises `Refused` and what they raise."""
+        scalar = yaml.ScalarEvent
         for event in events:
             kind = event.__class__
-            if kind is yaml.ScalarEvent:
+            if kind is scalar:
                 self.scalar(event)
             elif kind is yaml.MappingStartEvent:
                 self.open(event, {}, MAPPING_TAGS)
@@ -102,8 +106,8 @@ class Composer:
             self.refuse(text_codes.LIMIT, event, message, "arrays belong into files of their own")
         span = self.span(event)
         if text or event.style:
-            self.end = span[3:]
-        if top is not None and top.data.__class__ is dict and not top.keyed:
+            self.last = span
+        if top is not None and top.wants_key:
             self.key(top, event, text, span)
             return
         self.count(event)
@@ -141,7 +145,6 @@ class Composer:
             name = text if event.style else self.plain_key(text)
         if event.anchor:
             self.anchors[event.anchor] = _Anchor(name, span, (*top.path, text), 1, 0)
-        merge = text == "<<" and not event.style
         path = (*top.path, name)
         if not isinstance(name, str):
             message, hint = "there is a value without a key", "write key: value"
@@ -149,14 +152,14 @@ class Composer:
                 message, hint = f"a key must be a name, not {describe(name)}", "put it in quotes if it is one"
             self.findings.add(text_codes.KEY, span, message, hint)
             self.skip(top)
-        elif (first := self.keys.get(path)) is not None:
+        elif (first := self.keys.setdefault(path, span)) is not span:
             related = [Related(first, "it stands here first")]
             message = f"{describe(name)} stands twice in one mapping"
             self.findings.add(text_codes.DUPLICATE_KEY, span, message, "remove one of the two", related)
             self.skip(top)
         else:
-            top.key, top.keyed, top.used = name, True, not merge
-            self.keys[path] = span
+            top.key, top.child, top.wants_key = name, path, False
+            top.used = text != "<<" or bool(event.style)
 
     def plain_key(self, text: str) -> Any:
         try:
@@ -166,7 +169,8 @@ class Composer:
 
     def skip(self, top: _Open) -> None:
         """Read the value of a key that cannot be used, and forget it: no data can have its path."""
-        top.key, top.keyed, top.used = -1 - len(self.values), True, False
+        top.key = -1 - len(self.values)
+        top.child, top.wants_key, top.used = (*top.path, top.key), False, False
 
     def missing_space(self, top: _Open) -> None:
         """Refuse `{num_output:32}`, which to YAML is a key `num_output:32` without a value."""
@@ -185,14 +189,14 @@ class Composer:
         self.count(event)
         if event.tag is not None and event.tag not in tags:
             self.unknown_tag(event, self.span(event), self.here())
-        if top is not None and top.data.__class__ is dict and not top.keyed:
+        if top is not None and top.wants_key:
             if not top.is_key:
                 hint = 'a text that starts with { or [ needs quotes, as in "${name}"'
                 message = f"a key must be a name, not {describe(data)}"
                 self.findings.add(text_codes.KEY, self.span(event), message, hint)
             self.skip(top)
-            path = (*top.path, top.key)
-            top.keyed, is_key = False, True
+            path = top.child
+            top.wants_key = is_key = True
         else:
             path, is_key = self.here(), top is not None and top.is_key
         self.stack.append(_Open(data, path, event, self.nodes - 1, depth, is_key))
@@ -202,8 +206,9 @@ class Composer:
     def close(self, event: Any) -> None:
         done = self.stack.pop()
         if done.flow:
-            self.end = (event.end_mark.line + 1, event.end_mark.column + 1)
-        span = Span(self.file, done.start.line + 1, done.start.column + 1, *self.end)
+            self.last = self.span(event)
+        start, last = done.start, self.last
+        span = Span(self.file, start.line + 1, start.column + 1, last.end_line, last.end_column)
         for source, written in done.merged:
             for name, value in source.items():
                 if name not in done.data:
@@ -217,7 +222,7 @@ class Composer:
         top = self.stack[-1] if self.stack else None
         if top is not None:
             top.deepest = max(top.deepest, done.deepest)
-            if top.data.__class__ is dict and not top.keyed:
+            if top.wants_key:
                 # It was a key, which is refused; its value comes next.
                 self.skip(top)
                 return
@@ -225,7 +230,7 @@ class Composer:
 
     def alias(self, event: Any) -> None:
         span = self.span(event)
-        self.end = span[3:]
+        self.last = span
         anchor = self.anchors.get(event.anchor)
         if anchor is None:
             if event.anchor in self.anchors:
@@ -239,7 +244,7 @@ class Composer:
         if len(self.stack) + anchor.height > limits.DEPTH:
             self.too_deep(event)
         self.count(event, anchor.size)
-        if top is not None and top.data.__class__ is dict and not top.keyed:
+        if top is not None and top.wants_key:
             self.alias_key(top, anchor, span)
             return
         if top is not None:
@@ -252,7 +257,7 @@ class Composer:
     def alias_key(self, top: _Open, anchor: _Anchor, span: Span) -> None:
         path = (*top.path, anchor.value)
         if isinstance(anchor.value, str) and path not in self.keys:
-            top.key, top.keyed, top.used = anchor.value, True, True
+            top.key, top.child, top.wants_key, top.used = anchor.value, path, False, True
             self.keys[path] = span
         else:
             hint = "an alias as a key must stand for a name that the mapping does not have"
@@ -273,7 +278,7 @@ class Composer:
         if not self.stack:
             return ()
         top = self.stack[-1]
-        return (*top.path, top.key if top.data.__class__ is dict else len(top.data))
+        return top.child if top.data.__class__ is dict else (*top.path, len(top.data))
 
     def put(self, value: Any, path: Path, span: Span) -> None:
         """Add a value to the mapping or list that is being read."""
@@ -289,7 +294,7 @@ class Composer:
             top.data[top.key] = value
         elif top.key == "<<":
             self.merge(top, value, path, span)
-        top.keyed = False
+        top.wants_key = True
 
     def merge(self, top: _Open, value: Any, path: Path, span: Span) -> None:
         if isinstance(value, dict):
