@@ -173,6 +173,8 @@ class NetBuilder:
 
     def _with_multipliers(self, built: BuiltLayer) -> BuiltLayer:
         """The layer with the multipliers of its learnable blobs filled in."""
+        if not built.params:
+            return built
         params = tuple(
             param
             if param.lr_mult is None

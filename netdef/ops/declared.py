@@ -30,9 +30,9 @@ class Declared:
         cls._defaults = {**defaults, "given": frozenset()}
 
     def __init__(self, **values: Any) -> None:
-        for name in values:
-            if name not in self.fields:
-                raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
+        if not values.keys() <= self.fields.keys():
+            name = next(name for name in values if name not in self.fields)
+            raise BadValue(f"{type(self).__name__} has no {name}", "legal: " + ", ".join(self.fields))
         given = []
         # Not attribute by attribute: most are left out, and nets have thousands of operators.
         held = vars(self)
@@ -58,7 +58,8 @@ class Declared:
         self = cls.__new__(cls)
         held = vars(self)
         held.update(cls._defaults)
-        held.update((cls.fields[name].attribute, value) for name, value in values.items())
+        for name, value in values.items():
+            held[cls.fields[name].attribute] = value
         held["given"] = frozenset(values)
         return self
 

@@ -37,19 +37,20 @@ class Message(Declared):
 
     #: the fields that hold messages
     blocks: ClassVar[dict[str, Sub]] = {}
-    #: what must be given: required fields, and those of blocks that stand for themselves, `block.field`
-    needed: ClassVar[dict[str, Field]] = {}
+    #: what must be given: (key, what is missing without it, its field), also for the fields of a block
+    needed: ClassVar[tuple[tuple[str, str, Field], ...]] = ()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.blocks = {name: field for name, field in cls.fields.items() if isinstance(field, Sub)}
-        cls.needed = {}
+        needed: list[tuple[str, str, Field]] = []
         for name, field in cls.fields.items():
             if field.required:
-                cls.needed[name] = field
+                needed.append((name, name, field))
             elif isinstance(field, Sub) and not field.repeated and not field.optional:
-                inner = field.message.fields
-                cls.needed.update((f"{name}.{key}", inner[key]) for key in field.message.required())
+                inner = field.message
+                needed += ((name, f"{name}.{key}", inner.fields[key]) for key in inner.required())
+        cls.needed = tuple(needed)
 
     def has(self, name: str) -> bool:
         """Whether the field was given (proto2's `has_` accessor)."""
@@ -130,8 +131,8 @@ class Sub(Field):
         if not isinstance(value, list):
             checked = self.check_one(value, document, path, findings)
             return () if checked is None else (checked,)
-        items = (self.check_one(one, document, (*path, i), findings) for i, one in enumerate(value))
-        return tuple(item for item in items if item is not None)
+        items = [self.check_one(one, document, (*path, i), findings) for i, one in enumerate(value)]
+        return tuple([item for item in items if item is not None])
 
     def check_one(self, value: Any, document: Document, path: Path, findings: Findings) -> Message | None:
         """One typed message; None, with a finding, where `value` is no mapping."""
@@ -189,6 +190,8 @@ def check_message(
         report = Report(message, own)
         for rule in declaration.rules:
             rule(message, report)
+    if not own:
+        return message if sound else replace(message, sound=False)
     findings.extend(own)
     return message if sound and not own.errors else replace(message, sound=False)
 
@@ -201,24 +204,24 @@ def _is_broken(value: Any, document: Document, path: Path) -> bool:
 
 def _all_sound(checked: Message | tuple[Message, ...] | None) -> bool:
     """Whether the message of a block, or each message of a list, is sound."""
-    messages = checked if isinstance(checked, tuple) else (checked,)
-    return all(message is None or message.sound for message in messages)
+    if isinstance(checked, tuple):
+        return all(message.sound for message in checked)
+    return checked is None or checked.sound
 
 
 def _check_missing(
     declaration: type[Message], data: dict[str, Any], document: Document, path: Path, findings: Findings
 ) -> None:
     """Report required fields that are absent, and those of absent blocks."""
-    missing = [what for what in declaration.needed if what.partition(".")[0] not in data]
+    missing = [need for need in declaration.needed if need[0] not in data]
     if not missing:
         return
     # A key that is misspelt has a finding already, and says which field was meant.
     meant = {nearest(str(key), declaration.fields) for key in data.keys() - declaration.fields.keys()}
-    for what in missing:
-        if what.partition(".")[0] not in meant:
+    for key, what, field in missing:
+        if key not in meant:
             told = f"{path_text(path, document)} needs {what}"
-            hint = f"give {what}: {declaration.needed[what].help}"
-            findings.add(codes.MISSING_FIELD, document.nearest(path), told, hint)
+            findings.add(codes.MISSING_FIELD, document.nearest(path), told, f"give {what}: {field.help}")
 
 
 def finish(declaration: type[M], values: dict[str, Any], document: Document | None, path: Path) -> M:
