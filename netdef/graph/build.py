@@ -156,7 +156,11 @@ class NetBuilder:
 
     def _multiplier(self, node: Node, field: str) -> float:
         """lr_mult or decay_mult of a parameter: what any of its users says, else 1."""
-        return next((getattr(spec, field) for spec in self._specs[node] if spec.has(field)), 1.0)
+        for spec in self._specs[node]:
+            if spec.has(field):
+                multiplier: float = getattr(spec, field)
+                return multiplier
+        return 1.0
 
     def _check_multipliers(self, node: Node, spec: ParamSpec) -> None:
         """Report a multiplier that contradicts that of an earlier user of the blob, as Caffe does."""
@@ -175,16 +179,14 @@ class NetBuilder:
         """The layer with the multipliers of its learnable blobs filled in."""
         if not built.params:
             return built
-        params = tuple(
-            param
-            if param.lr_mult is None
-            else param._replace(
-                lr_mult=self._multiplier(param.node, "lr_mult"),
-                decay_mult=self._multiplier(param.node, "decay_mult"),
-            )
-            for param in built.params
-        )
-        return built._replace(params=params)
+        params = []
+        for param in built.params:
+            node, role, filler, learnt, _, owner = param
+            if learnt is not None:
+                lr, decay = self._multiplier(node, "lr_mult"), self._multiplier(node, "decay_mult")
+                param = Param(node, role, filler, lr, decay, owner)
+            params.append(param)
+        return built._replace(params=tuple(params))
 
     def build(self, name: str, layers: Sequence[Layer], elsewhere: Iterable[str]) -> Net:
         """The net; what cannot be built is left out, with a finding."""

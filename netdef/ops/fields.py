@@ -285,6 +285,10 @@ class Enum(Field):
 _LONG = re.compile(r"(?<=\d)L\b")
 
 
+def _is_listing(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
+
+
 class Dims(Whole):
     """A tuple of whole numbers, one for each axis; an operator may take one number for all axes."""
 
@@ -292,7 +296,7 @@ class Dims(Whole):
         return super().read(_LONG.sub("", text))
 
     def parse_one(self, value: Any) -> tuple[int, ...]:
-        items = value if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]
+        items = value if isinstance(value, (tuple, list)) or _is_listing(value) else [value]
         return tuple([self.check_bounds(self.whole(item)) for item in items])
 
     def text(self, value: Any) -> str:
@@ -312,7 +316,7 @@ class OpenDims(Field):
         return super().read(_LONG.sub("", text))
 
     def parse_one(self, value: Any) -> tuple[int | None, ...]:
-        items = value if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)) else [value]
+        items = value if _is_listing(value) else [value]
         whole = Int()
         whole.name = self.name
         return tuple(None if item is None else whole.parse_one(item) for item in items)

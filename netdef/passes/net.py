@@ -96,10 +96,11 @@ def check_layers(net: Net, known: Known, failed: Collection[str], findings: Find
         layer = built.layer
         if layer.name in failed or not too_large.isdisjoint(built.bottoms):
             continue
-        bottoms = [known.get(entry) for entry in built.bottoms]
-        if all(map(complete, bottoms)):
+        if type(layer).check_bottoms is not Layer.check_bottoms:
+            bottoms = [known.get(entry) for entry in built.bottoms]
             try:
-                layer.check_bottoms(bottoms)  # type: ignore[arg-type]
+                if all(map(complete, bottoms)):
+                    layer.check_bottoms(bottoms)  # type: ignore[arg-type]
             except ShapeError as error:
                 span = blamed(layer, error.attribute)
                 findings.add(codes.BY_KIND[error.kind], span, f"{layer.name}: {error.message}", error.hint)

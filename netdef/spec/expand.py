@@ -44,15 +44,16 @@ def is_fed(spec: NetSpec, state: NetState) -> bool:
 
 def _with_own_stages(spec: NetSpec, state: NetState) -> NetState:
     """`state` with the stages of the file's own `state` added."""
-    stages = [*state.stage, *(spec.state.stage if spec.state else ())]
-    return NetState(phase=state.phase, level=state.level, stage=stages)
+    if not spec.state or not spec.state.stage:
+        return state
+    return NetState(phase=state.phase, level=state.level, stage=[*state.stage, *spec.state.stage])
 
 
 def is_present(layer: Layer, state: NetState) -> bool:
     """Whether include and exclude rules admit the layer (Caffe's FilterNet)."""
     if layer.include:
         return any(rule.met_by(state) for rule in layer.include)
-    return not any(rule.met_by(state) for rule in layer.exclude)
+    return not layer.exclude or not any(rule.met_by(state) for rule in layer.exclude)
 
 
 def _filled(layer: Layer, previous: str) -> Layer:
