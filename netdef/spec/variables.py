@@ -172,13 +172,19 @@ class _Substitution:
     def container(self, value: dict[str, Any] | list[Any], path: Path) -> _Sized:
         if (done := self.done.get(id(value))) is not None:
             return done
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        parts = {key: self.value(item, (*path, key)) for key, item in items}
-        values = {key: part.value for key, part in parts.items()}
-        size = 1 + sum(part.size for part in parts.values())
-        height = 1 + max((part.height for part in parts.values()), default=0)
-        whole = all(part.whole for part in parts.values())
-        result = _Sized(values if isinstance(value, dict) else list(values.values()), size, height, whole)
+        values: dict[Any, Any] = {}
+        size, height, whole = 1, 0, True
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if "${" not in item if isinstance(item, str) else not isinstance(item, (dict, list)):
+                values[key] = item
+                size += 1
+                continue
+            part = self.value(item, (*path, key))
+            values[key] = part.value
+            size += part.size
+            height = max(height, part.height)
+            whole = whole and part.whole
+        result = _Sized(values if isinstance(value, dict) else list(values.values()), size, height + 1, whole)
         self.done[id(value)] = result
         return result
 
