@@ -111,7 +111,7 @@ class Composer:
             self.key(top, event, text, span)
             return
         self.count(event)
-        path = self.here()
+        path = self.here(top)
         if not text and not event.style and top is not None and path in self.keys:
             # Nothing was written: point at the colon, since the parsers differ about the place.
             line, column = self.keys[path][3:]
@@ -121,7 +121,7 @@ class Composer:
             self.anchors[event.anchor] = _Anchor(value, span, path, 1, 0)
         if value is None and not text and top is not None and top.flow and top.used:
             self.missing_space(top)
-        self.put(value, path, span)
+        self.put(top, value, path, span)
 
     def word(self, event: Any, text: str, span: Span, path: Path) -> Any:
         """The value of a scalar; the text itself where there is a finding about it."""
@@ -139,10 +139,14 @@ class Composer:
 
     def key(self, top: _Open, event: Any, text: str, span: Span) -> None:
         """Take a scalar as a mapping's next key."""
+        name: Any = text
         if event.tag:
             name = self.word(event, text, span, ())
-        else:
-            name = text if event.style else self.plain_key(text)
+        elif not event.style:
+            try:
+                name = resolve(text)
+            except BadScalar:
+                name = 0  # a number that is too long: no name either
         if event.anchor:
             self.anchors[event.anchor] = _Anchor(name, span, (*top.path, text), 1, 0)
         path = (*top.path, name)
@@ -160,12 +164,6 @@ class Composer:
         else:
             top.key, top.child, top.wants_key = name, path, False
             top.used = text != "<<" or bool(event.style)
-
-    def plain_key(self, text: str) -> Any:
-        try:
-            return resolve(text)
-        except BadScalar:
-            return 0  # a number that is too long: no name either
 
     def skip(self, top: _Open) -> None:
         """Read the value of a key that cannot be used, and forget it: no data can have its path."""
@@ -188,7 +186,7 @@ class Composer:
             self.too_deep(event)
         self.count(event)
         if event.tag is not None and event.tag not in tags:
-            self.unknown_tag(event, self.span(event), self.here())
+            self.unknown_tag(event, self.span(event), self.here(top))
         if top is not None and top.wants_key:
             if not top.is_key:
                 hint = 'a text that starts with { or [ needs quotes, as in "${name}"'
@@ -198,7 +196,7 @@ class Composer:
             path = top.child
             top.wants_key = is_key = True
         else:
-            path, is_key = self.here(), top is not None and top.is_key
+            path, is_key = self.here(top), top is not None and top.is_key
         self.stack.append(_Open(data, path, event, self.nodes - 1, depth, is_key))
         if event.anchor:
             self.anchors[event.anchor] = None
@@ -226,7 +224,7 @@ class Composer:
                 # It was a key, which is refused; its value comes next.
                 self.skip(top)
                 return
-        self.put(done.data, done.path, span)
+        self.put(top, done.data, done.path, span)
 
     def alias(self, event: Any) -> None:
         span = self.span(event)
@@ -249,10 +247,10 @@ class Composer:
             return
         if top is not None:
             top.deepest = max(top.deepest, len(self.stack) + anchor.height)
-        path = self.here()
+        path = self.here(top)
         if isinstance(anchor.value, (dict, list)):
             self.aliases[path] = anchor.path
-        self.put(anchor.value, path, anchor.span)
+        self.put(top, anchor.value, path, anchor.span)
 
     def alias_key(self, top: _Open, anchor: _Anchor, span: Span) -> None:
         path = (*top.path, anchor.value)
@@ -273,28 +271,25 @@ class Composer:
                 return character, Span(self.file, line, column, line, column + 1)
         return None
 
-    def here(self) -> Path:
-        """The path of the value that comes next."""
-        if not self.stack:
+    def here(self, top: _Open | None) -> Path:
+        """The path of the value that comes next in `top`, the innermost mapping or list."""
+        if top is None:
             return ()
-        top = self.stack[-1]
         return top.child if top.data.__class__ is dict else (*top.path, len(top.data))
 
-    def put(self, value: Any, path: Path, span: Span) -> None:
-        """Add a value to the mapping or list that is being read."""
+    def put(self, top: _Open | None, value: Any, path: Path, span: Span) -> None:
+        """Add a value to `top`, the innermost mapping or list."""
         self.values[path] = span
-        if not self.stack:
+        if top is None:
             self.data = value
-            return
-        top = self.stack[-1]
-        if top.data.__class__ is list:
+        elif top.data.__class__ is list:
             top.data.append(value)
-            return
-        if top.used:
-            top.data[top.key] = value
-        elif top.key == "<<":
-            self.merge(top, value, path, span)
-        top.wants_key = True
+        else:
+            if top.used:
+                top.data[top.key] = value
+            elif top.key == "<<":
+                self.merge(top, value, path, span)
+            top.wants_key = True
 
     def merge(self, top: _Open, value: Any, path: Path, span: Span) -> None:
         if isinstance(value, dict):
