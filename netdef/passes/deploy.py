@@ -12,7 +12,7 @@ from netdef.ops import find
 from netdef.ops.base import Op, parameters
 from netdef.ops.shapes import Full, complete
 from netdef.passes import codes
-from netdef.passes.infer import Known, infer_shapes, unfit
+from netdef.passes.infer import Known, infer_shapes, ordered, unfit
 from netdef.passes.net import check_types, report
 
 #: the name of what stands for a loss, as in Caffe's deploy nets
@@ -50,13 +50,13 @@ def deploy(net: Net, blob: str, wanted: Sequence[str] = ()) -> Net:
 def infer_deployed(net: Net, blob: str, shape: Full, findings: Findings) -> Known:
     """The shapes of every entry of a net for prediction, from that of its input; those of labels follow."""
     heads = net.symbol.heads
-    nodes = topological(heads)
-    known, failures = infer_shapes(heads, {blob: shape}, nodes)
-    failures += unfit(nodes, known)
+    order = ordered(heads)
+    known, failures = infer_shapes(order, {blob: shape})
+    failures += unfit(order.nodes, known)
     for failure in failures:
         report(failure, known, findings)
     if not failures:
-        check_types(heads, nodes, findings)
+        check_types(order, findings)
     if not findings.errors:
         for entry, found in known.items():
             if not complete(found):

@@ -20,7 +20,7 @@ from netdef.ops.layouts import channels_last
 from netdef.ops.normalization import BatchNorm, BatchNormV1, SyncBatchNorm
 from netdef.ops.scaling import Scale
 from netdef.ops.shapes import Full
-from netdef.passes.infer import Known, infer_types
+from netdef.passes.infer import Known, infer_types, ordered
 
 _NORMS = (BatchNorm, BatchNormV1, SyncBatchNorm)
 
@@ -70,9 +70,10 @@ def fold(heads: Sequence[Entry], shapes: Known, dtype: str = "float32") -> Folde
 class _Folder:
     def __init__(self, heads: Sequence[Entry], shapes: Known, dtype: str) -> None:
         self.heads, self.shapes, self.dtype = tuple(heads), shapes, dtype
-        self.order = topological(heads)
+        order = ordered(heads)
+        self.order = order.nodes
         variables = {node.name: dtype for node in self.order if node.is_variable}
-        self.dtypes, _ = infer_types(heads, variables, self.order)
+        self.dtypes, _ = infer_types(order, variables)
         self.readers = Counter(entry for node in self.order for entry in node.inputs if entry is not None)
         self.readers.update(self.heads)
         self.taken = {node.name for node in self.order}

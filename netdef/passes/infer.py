@@ -6,8 +6,8 @@ repeat until nothing is learnt.  A graph with known inputs is done after one swe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from netdef.graph.node import Entry, Node, topological
 from netdef.ops.base import Op
@@ -15,6 +15,29 @@ from netdef.ops.shapes import Shape, ShapeError, Shapes, Types, complete, merge
 
 #: learnt facts by entry; hidden outputs included
 Known = dict[Entry, Any]
+
+
+class Order(NamedTuple):
+    """The nodes of a graph, inputs first, prepared for inferences of which there may be several."""
+
+    nodes: list[Node]
+    #: the nodes that are operators, and the entries that each touches, by the operator's names
+    operators: list[Node]
+    tensors: list[dict[str, Entry]]
+    #: entry -> the number of the first operator that touches it
+    first: dict[Entry, int]
+
+
+def ordered(heads: Iterable[Entry]) -> Order:
+    """The graph that the heads need, in order."""
+    nodes = topological(heads)
+    operators = [node for node in nodes if node.op is not None]
+    tensors = [_tensors(node) for node in operators]
+    first: dict[Entry, int] = {}
+    for number, touched in enumerate(tensors):
+        for entry in touched.values():
+            first.setdefault(entry, number)
+    return Order(nodes, operators, tensors, first)
 
 
 class Failure:
@@ -26,19 +49,18 @@ class Failure:
         self.known = known
 
 
-def infer_shapes(
-    heads: Sequence[Entry], given: Mapping[str, Shape], nodes: Sequence[Node] | None = None
-) -> tuple[Known, list[Failure]]:
+def infer_shapes(graph: Sequence[Entry] | Order, given: Mapping[str, Shape]) -> tuple[Known, list[Failure]]:
     """The shapes of every entry, as far as they follow from what is given and what variables declare.
 
+    `graph` is its heads, or what `ordered` makes of them.
     `given` holds partial shapes by the names of variables; one that is complete takes the place of what its
     variable declares, as in MXNet.
     Never raises; a node that refuses becomes a `Failure` and teaches nothing further.
     """
-    nodes = topological(heads) if nodes is None else nodes
+    order = graph if isinstance(graph, Order) else ordered(graph)
     known: Known = {}
     failures = []
-    for node in nodes:
+    for node in order.nodes:
         if node.is_variable:
             entry = Entry(node, 0)
             known[entry] = stated = given.get(node.name)
@@ -52,17 +74,16 @@ def infer_shapes(
                     f"{node.name} is declared otherwise than it is given: {conflict}", tensor=node.name
                 )
                 failures.append(Failure(node, error, {"declared": node.shape, "given": given[node.name]}))
-    more = _sweep(nodes, known, lambda op, facts: op.shape(facts), Shapes, complete)
+    more = _sweep(order, known, lambda op, facts: op.shape(facts), Shapes, complete)
     return known, failures + more
 
 
-def infer_types(
-    heads: Sequence[Entry], given: Mapping[str, str], nodes: Sequence[Node] | None = None
-) -> tuple[Known, list[Failure]]:
+def infer_types(graph: Sequence[Entry] | Order, given: Mapping[str, str]) -> tuple[Known, list[Failure]]:
     """The dtypes of every entry, as numpy names; the same algorithm as for shapes."""
-    nodes = topological(heads) if nodes is None else nodes
-    known: Known = {Entry(node, 0): given.get(node.name) or node.dtype for node in nodes if node.is_variable}
-    failures = _sweep(nodes, known, lambda op, facts: op.types(facts), Types, lambda dtype: dtype is not None)
+    order = graph if isinstance(graph, Order) else ordered(graph)
+    variables = [node for node in order.nodes if node.is_variable]
+    known: Known = {Entry(node, 0): given.get(node.name) or node.dtype for node in variables}
+    failures = _sweep(order, known, lambda op, facts: op.types(facts), Types, lambda dtype: dtype is not None)
     return known, failures
 
 
@@ -82,21 +103,15 @@ def unfit(nodes: Sequence[Node], known: Known) -> list[Failure]:
 
 
 def _sweep(
-    nodes: Sequence[Node],
+    order: Order,
     known: Known,
     rule: Callable[[Op, Any], None],
     facts_type: type[Shapes],
     settled: Callable[[Any], bool],
 ) -> list[Failure]:
     """Apply `rule` to every node, in both directions, until nothing changes; fills `known`."""
-    operators = [node for node in nodes if node.op is not None]
-    entries = [_tensors(node) for node in operators]
+    _, operators, entries, first = order
     failed: dict[int, Failure] = {}
-    #: entry -> the first node that touches it
-    first: dict[Entry, int] = {}
-    for number, tensors in enumerate(entries):
-        for entry in tensors.values():
-            first.setdefault(entry, number)
     for entry in first:
         known.setdefault(entry, None)
     forward, changed = True, True

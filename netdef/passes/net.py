@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from netdef.diag import Findings, Span
 from netdef.graph.build import Net
-from netdef.graph.node import Entry, Node, topological
+from netdef.graph.node import Entry, Node
 from netdef.ops.base import Op
 from netdef.ops.shapes import Shape, ShapeError, complete, prod, show
 from netdef.passes import codes
-from netdef.passes.infer import Failure, Known, infer_shapes, infer_types, node_shapes, unfit
+from netdef.passes.infer import Failure, Known, Order, infer_shapes, infer_types, node_shapes, ordered, unfit
 from netdef.passes.trail import show_fact, trail
 from netdef.spec.layers.base import Layer
 
@@ -34,13 +34,13 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
     """The shapes of every entry of a net; those in `given` replace what its input layers declare."""
     shapes = {**_declared(net, given, findings), **given}
     heads = [entry for built in net.layers for entry in built.tops]
-    nodes = topological(heads)
-    known, failures = infer_shapes(heads, shapes, nodes)
-    failures += unfit(nodes, known)
+    order = ordered(heads)
+    known, failures = infer_shapes(order, shapes)
+    failures += unfit(order.nodes, known)
     for failure in failures:
         report(failure, known, findings)
     if not failures:
-        check_types(heads, nodes, findings)
+        check_types(order, findings)
     check_layers(
         net, known, {failure.node.origin.name for failure in failures if failure.node.origin}, findings
     )
@@ -75,9 +75,10 @@ def _require_complete(net: Net, known: Known, findings: Findings) -> None:
                 return
 
 
-def check_types(heads: Sequence[Entry], nodes: Sequence[Node], findings: Findings) -> None:
+def check_types(order: Order, findings: Findings) -> None:
     """Report operators that refuse the number types of what they read; what is fed or learnt is float32."""
-    known, failures = infer_types(heads, {node.name: "float32" for node in nodes if node.is_variable}, nodes)
+    variables = [node.name for node in order.nodes if node.is_variable]
+    known, failures = infer_types(order, dict.fromkeys(variables, "float32"))
     for failure in failures:
         node, error = failure.node, failure.error
         hint = error.hint or _inputs(node, known)
