@@ -19,7 +19,7 @@ import sys
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -239,20 +239,20 @@ def npy_header(path: Path) -> ArrayHeader:
         return _parse_npy(file, path.name, os.fstat(file.fileno()).st_size)
 
 
-def npz_headers(path: Path) -> dict[str, ArrayHeader]:
-    """The header of every array of a .npz file by name, nothing else unpacked; raises `BadFile`."""
+def npz_headers(path: Path, keys: Sequence[str] = ()) -> dict[str, ArrayHeader]:
+    """The header of every array of a .npz file, or of those in `keys`, by name; raises `BadFile`."""
     with _archive(path) as archive:
         members = _members(archive, path.name)
-        return {name: _member_header(archive, member, path.name) for name, member in members.items()}
+        for key in keys:
+            if key not in members:
+                raise BadFile(f"{path.name} has no array {key!r}", did_you_mean(key, members))
+        # Nothing else is unpacked.
+        return {name: _member_header(archive, members[name], path.name) for name in keys or members}
 
 
 def npz_header(path: Path, key: str) -> ArrayHeader:
     """The header of one array of a .npz file, whatever the others are; raises `BadFile`."""
-    with _archive(path) as archive:
-        members = _members(archive, path.name)
-        if key not in members:
-            raise BadFile(f"{path.name} has no array {key!r}", did_you_mean(key, members))
-        return _member_header(archive, members[key], path.name)
+    return npz_headers(path, [key])[key]
 
 
 @contextlib.contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from netdef.diag import Findings, Span
 from netdef.ops.fields import Bool, Float, Int, Str
 from netdef.ops.shapes import Full, Shape, show
-from netdef.source import BadFile, idx_header, npy_header, npz_header
+from netdef.source import BadFile, idx_header, npy_header, npz_headers
 from netdef.spec import codes
 from netdef.spec.layers.base import BlobShape, Builder, Entry, Layer
 from netdef.spec.layers.rules import count_text
@@ -103,14 +104,16 @@ class FileData(Layer):
         """For each top the shape of a sample that the layer declares."""
         raise NotImplementedError
 
-    def stored(self, path: Path, key: str) -> Full:
-        """The shape of an array as the header of its file says it; raises `BadFile`."""
+    def stored(self, path: Path, keys: Sequence[str]) -> list[Full]:
+        """The shapes of arrays as the header of their file says them; raises `BadFile`."""
         raise NotImplementedError
 
     def input_shapes(self, findings: Findings) -> list[Shape]:
         """(batch_size, sample...) for each top, as declared or as the files' headers say."""
         declared = self.declared()
-        stored = [self._stored(top, declared[top], findings) for top in range(len(self.top))]
+        stored: Sequence[Full | None] = self._all_stored() or [
+            self._stored(top, declared[top], findings) for top in range(len(self.top))
+        ]
         self._check_lengths(stored, findings)
         samples: list[Full | None] = []
         for top, (wanted, found) in enumerate(zip(declared, stored)):
@@ -128,11 +131,23 @@ class FileData(Layer):
         samples[0] = self.transformed(samples[0], findings)
         return [None if sample is None else (self.batch_size, *sample) for sample in samples]
 
+    def _all_stored(self) -> list[Full]:
+        """The shapes of all arrays, read together; none where something is wrong with any of them."""
+        files = self.files()
+        found: dict[tuple[Path, str], Full] = {}
+        try:
+            for path in dict.fromkeys(path for path, _ in files):
+                keys = [key for where, key in files if where == path]
+                found.update(((path, key), shape) for key, shape in zip(keys, self.stored(path, keys)))
+        except BadFile:
+            return []
+        return [found[file] for file in files] if all(shape and shape[0] for shape in found.values()) else []
+
     def _stored(self, top: int, declared: Full | None, findings: Findings) -> Full | None:
         """The shape of one top's array; a file that is not there is no fault where the shape is declared."""
         path, key = self.files()[top]
         try:
-            shape = self.stored(path, key)
+            shape = self.stored(path, [key])[0]
             if not shape or not shape[0]:
                 what = "holds no samples" if shape else "is one number"
                 raise BadFile(f"{path.name}: {key or 'the array'} {what}", "store one row for each sample")
@@ -149,7 +164,7 @@ class FileData(Layer):
         """The place where the file of a top is named."""
         return self.block.span("source", top)
 
-    def _check_lengths(self, stored: list[Full | None], findings: Findings) -> None:
+    def _check_lengths(self, stored: Sequence[Full | None], findings: Findings) -> None:
         """All arrays have the same number of samples."""
         lengths = {top: shape[0] for top, shape in zip(self.top, stored) if shape is not None}
         if len(set(lengths.values())) > 1:
@@ -260,15 +275,17 @@ class ArrayData(FileData):
     def files(self) -> list[tuple[Path, str]]:
         sources = self.block.source * (len(self.top) if len(self.block.source) == 1 else 1)
         keys = self.block.key or self.top
-        return [(self.resolve(s), key if s.endswith(".npz") else "") for s, key in zip(sources, keys)]
+        paths = {source: self.resolve(source) for source in self.block.source}
+        return [(paths[s], key if s.endswith(".npz") else "") for s, key in zip(sources, keys)]
 
     def declared(self) -> list[Full | None]:
         return [shape.dim for shape in self.block.shape] or [None] * len(self.top)
 
-    def stored(self, path: Path, key: str) -> Full:
-        if not key:
-            return npy_header(path).shape
-        return npz_header(path, key).shape
+    def stored(self, path: Path, keys: Sequence[str]) -> list[Full]:
+        if not all(keys):
+            return [npy_header(path).shape] * len(keys)
+        headers = npz_headers(path, keys)
+        return [headers[key].shape for key in keys]
 
 
 class IdxDataParameter(Message):
@@ -320,10 +337,10 @@ class IdxData(FileData):
         image = self.block.shape
         return [None if image is None else image.dim, None if image is None else ()][: len(self.top)]
 
-    def stored(self, path: Path, key: str) -> Full:
+    def stored(self, path: Path, keys: Sequence[str]) -> list[Full]:
         shape = idx_header(path).shape
         # Images are written without a channel axis: (N, H, W) stands for one channel.
-        return (shape[0], 1, *shape[1:]) if len(shape) == 3 else shape
+        return [(shape[0], 1, *shape[1:]) if len(shape) == 3 else shape] * len(keys)
 
     def file_span(self, top: int) -> Span:
         return self.block.span(("source", "label_source")[top])
