@@ -205,7 +205,29 @@ def npy(header, data=b"", version=1, length=None):
 
 
 GOOD = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        GOOD,
+        GOOD.rstrip(),
+        b'  {"shape": (2, 3), "descr": "<f4", "fortran_order": False}  ',
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3,), }",
+        b"{'descr':'<f4','fortran_order':False,'shape':(2,3)}",
+    ],
+)
+def test_headers_that_numpy_would_write_otherwise(tmp_path, header):
+    """Any spelling of the same literal is the same header."""
+    path = tmp_path / "x.npy"
+    path.write_bytes(npy(header, bytes(24)))
+    assert npy_header(path) == ((2, 3), "<f4", False)
+
+
 BAD_NPY = {
+    "number for shape": (npy(GOOD.replace(b"(2, 3)", b"(6)"), bytes(99)), "shape or order"),
+    "no Python number": (npy(GOOD.replace(b"(2, 3)", b"(02, 3)"), bytes(99)), "header is damaged"),
+    "endless number": (npy(GOOD.replace(b"(2, 3)", b"(%s,)" % (b"9" * 5000))), "header is damaged"),
     "empty": (b"", "no .npy array"),
     "other": (b"PK\x03\x04" * 9, "no .npy array"),
     "magic alone": (b"\x93NUMPY", "cut short"),
@@ -318,6 +340,9 @@ def test_one_array_does_not_depend_on_the_others(tmp_path):
     np.savez(path, data=np.zeros((3, 4), "f4"), names=np.array(["a", "b"]), objects=np.array([{}], object))
 
     assert npz_header(path, "data").shape == (3, 4)
+    assert npz_headers(path, ["data"]) == {"data": npz_header(path, "data")}
+    with pytest.raises(BadFile, match="no array ''"):
+        npz_headers(path, ["data", ""])
     with pytest.raises(BadFile, match="array 'names' holds <U1"):
         npz_header(path, "names")
     with pytest.raises(BadFile, match="no array 'dta'") as refused:

@@ -7,6 +7,7 @@ from rules import inference_must_end
 
 import netdef as mx
 from netdef.graph.node import Entry
+from netdef.passes.infer import infer_shapes, infer_types, ordered
 
 
 def test_shapes_flow_backwards_through_elementwise_operators():
@@ -32,6 +33,15 @@ def test_too_little_information_is_no_error():
     assert net.infer_shape() == (None, None, None)
     assert net.infer_shape_partial() == ([(), (), ()], [()], [])
     assert net.infer_shape_partial(data=(0, 5)) == ([(0, 5), (10, 5), (10,)], [(0, 10)], [])
+
+
+def test_one_order_serves_several_inferences():
+    """Heads, and what is made of them beforehand, say the same."""
+    net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3), name="softmax")
+    order = ordered(net.heads)
+    for size in (2, 5):
+        assert infer_shapes(order, {"data": (size, 4)}) == infer_shapes(net.heads, {"data": (size, 4)})
+    assert infer_types(order, {"data": "float16"}) == infer_types(net.heads, {"data": "float16"})
 
 
 def test_a_contradiction_names_the_node_its_tensors_and_the_rule():
