@@ -52,9 +52,7 @@ def in_order(layers: Sequence[Layer], findings: Findings, elsewhere: Collection[
         reads[number] = tuple(versions)
     _check_inplace(layers, reads, findings)
     finals = {blob: numbers[-1] for blob, numbers in writers.items()}
-    done: set[int] = set()
     for number in _sorted(layers, reads, refused, findings):
-        done.add(number)
         last = frozenset(blob for blob in layers[number].top if finals.get(blob) == number)
         yield Placed(number, reads[number], last)
 
@@ -147,6 +145,19 @@ def _sorted(
 
     What hangs on a refused layer or a cycle is left out.
     """
+    as_written = all(producer < number for number, read in reads.items() for producer, _ in read)
+    order = list(reads) if as_written else _depth_first(layers, reads, refused, findings)
+    blocked = set(refused)
+    for number in order if blocked else ():
+        if number not in blocked and any(producer in blocked for producer, _ in reads[number]):
+            blocked.add(number)
+    return (number for number in order if number not in blocked)
+
+
+def _depth_first(
+    layers: Sequence[Layer], reads: dict[int, tuple[Version, ...]], refused: set[int], findings: Findings
+) -> list[int]:
+    """Producers before readers; the layers of a cycle are reported and added to `refused`."""
     state: dict[int, str] = {}
     order: list[int] = []
     for root in range(len(layers)):
@@ -170,11 +181,7 @@ def _sorted(
                 cycle = open_layers[open_layers.index(producer) :]
                 refused.update(cycle)
                 _report_cycle([layers[n] for n in cycle], findings)
-    blocked = set(refused)
-    for number in order:
-        if number not in blocked and any(producer in blocked for producer, _ in reads[number]):
-            blocked.add(number)
-    return (number for number in order if number not in blocked)
+    return order
 
 
 def _report_cycle(cycle: list[Layer], findings: Findings) -> None:

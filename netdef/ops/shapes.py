@@ -168,8 +168,9 @@ class Types(Shapes):
         """Learn that all these tensors have one dtype."""
         for name in names:
             if (dtype := self.known.get(name)) is not None:
+                rule = f"{name} is {dtype} and both must be equal"
                 for other in names:
-                    self.merge(other, dtype, f"{name} is {dtype} and both must be equal")
+                    self.merge(other, dtype, rule)
                 return
 
     def floating(self, *names: str) -> None:
