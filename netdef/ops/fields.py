@@ -155,11 +155,14 @@ class Whole(Number):
 
     def whole(self, value: Any) -> int:
         """One whole number, whatever its bounds; raises `BadValue`."""
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
+        if type(value) is int:  # as nearly always
+            number = value
+        elif isinstance(value, float) and value.is_integer():
+            number = int(value)
+        elif isinstance(value, bool) or not hasattr(value, "__index__"):
             raise self.refuse(value, "a whole number")
-        number: int = value.__index__()
+        else:
+            number = value.__index__()
         if not -(2**63) <= number < 2**63:
             told = f"{self.name}: {describe(number)} does not fit in 64 bits"
             raise BadValue(told, "give a smaller number")

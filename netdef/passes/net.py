@@ -60,10 +60,8 @@ def infer_net(net: Net, given: Mapping[str, Shape], findings: Findings) -> Known
 def _require_complete(net: Net, known: Known, findings: Findings) -> None:
     """Report the first layer whose shapes do not follow although those of its bottoms are known."""
     for built in net.layers:
-        entries = {
-            **{param.node.name: Entry(param.node, 0) for param in built.params},
-            **dict(zip(built.layer.top, built.tops)),
-        }
+        entries = {param.node.name: Entry(param.node, 0) for param in built.params}
+        entries.update(zip(built.layer.top, built.tops))
         for blob, entry in entries.items():
             shape = known.get(entry)
             if not complete(shape):

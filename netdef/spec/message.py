@@ -184,7 +184,8 @@ def check_message(
             except BadValue as bad:
                 told = f"{path_text(path, document)}: {bad.message}" if path else bad.message
                 own.add(codes.BAD_VALUE, document.value((*path, key, *bad.path)), told, bad.hint)
-    _check_missing(declaration, data, document, path, own)
+    if declaration.needed:
+        _check_missing(declaration, data, document, path, own)
     message = finish(declaration, values, document, path)
     if sound and not own.errors:
         report = Report(message, own)
