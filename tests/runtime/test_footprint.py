@@ -49,12 +49,12 @@ def test_bytes_add_up(steps, workers, forks, updates, packed, called, further):
 def test_it_is_told():
     """For one process nothing is said of others."""
     assert describe_footprint(footprint(Plan(STEPS, 1), False)) == (
-        "about 526.0 KiB besides in 1 process: in each that computes 512.0 KiB for what BLAS packs"
-        " and 14.0 KiB for calls"
+        "about 526.0 KiB besides in 1 process: 512.0 KiB for what BLAS packs and 14.0 KiB for calls"
+        " in each that computes"
     )
     told = describe_footprint(footprint(Plan(STEPS, 2), True))
     assert told.startswith("about 5.04 MiB besides in 2 processes: ")
-    assert told.endswith("; in each further one 4.00 MiB for pages of the interpreter")
+    assert told.endswith(", 4.00 MiB for pages of the interpreter in each but the first")
 
 
 def test_calls_are_about_as_large_as_said():
