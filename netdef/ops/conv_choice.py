@@ -12,12 +12,22 @@ from netdef.ops.direct import Direct
 from netdef.ops.im2col import Col2Im, Im2Col
 from netdef.ops.overlap import Overlap
 from netdef.ops.pointwise import Pointwise
+from netdef.ops.rowwise import RowWise
 from netdef.ops.winograd import PreparedWinograd, Winograd
 
 #: all algorithms by name; where two cost the same, the first is taken
 ALGORITHMS: dict[str, Algorithm] = {
     algorithm.name: algorithm
-    for algorithm in (Pointwise(), Depthwise(), Im2Col(), Col2Im(), Overlap(), Winograd(), Direct())
+    for algorithm in (
+        Pointwise(),
+        Depthwise(),
+        Im2Col(),
+        Col2Im(),
+        Overlap(),
+        RowWise(),
+        Winograd(),
+        Direct(),
+    )
 }
 #: those that compute outputs quicker where weights stay the same, by the names of the others
 PREPARED: dict[str, Algorithm] = {Winograd.name: PreparedWinograd()}

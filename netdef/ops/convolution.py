@@ -256,14 +256,14 @@ class Convolution(Convolving):
         return Sizes(math.prod(data[:at]), data[at], filters, groups, axes or (POINT,))
 
     def _possible(self, s: Shapes) -> list[Sizes]:
-        """A piece may have some rows of the output: at the beginning, at the end or in between."""
+        """A piece may have any rows of the output, at its ends or in between."""
         (sizes,) = super()._possible(s)
         output = layouts.inwards(self.layout, s.full("output"))
         at = s.axis("data", self.axis) + 1
         rows, count = output[at] if at < len(output) else 1, sizes.counts[0]
         if rows == count:
             return [sizes]
-        return [rows_of(sizes, begin, rows)[0] for begin in {0, count - rows, min(rows, count - rows)}]
+        return list(dict.fromkeys(rows_of(sizes, begin, rows)[0] for begin in range(count - rows + 1)))
 
     def samples(self, s: Shapes) -> tuple[str, ...]:
         return self.batched if s.axis("data", self.axis) else ()

@@ -41,6 +41,20 @@ class Epilogue(NamedTuple):
         elif not added and sums is not result:
             xp.copyto(result, sums)
 
+    def begin(self, xp: Any, result: Any, bias: Any, addend: Any) -> None:
+        """Write to a part of the output what its sums begin with; then they are made in it, and `end`."""
+        if addend is None:
+            xp.copyto(result, 0 if bias is None else bias)
+        elif bias is None:
+            xp.copyto(result, addend)
+        else:
+            xp.add(addend, bias, out=result)
+
+    def end(self, xp: Any, result: Any) -> None:
+        """Do what comes after the sums."""
+        if self.rectifies:
+            result.clip(0, math.inf, out=result)
+
 
 #: for convolutions that only sum up, as gradients do
 NOTHING = Epilogue()

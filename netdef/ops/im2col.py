@@ -21,7 +21,7 @@ from netdef.ops.shapes import Full
 #: filters of a group from which the gradient of a weight is multiplied in the weight's own order
 MANY = 128
 #: elements of the largest weight whose gradient OpenBLAS makes without packing, from at most so many columns
-TINY, COLUMNS = 1200, 1024
+TINY, UNPACKED = 1200, 1024
 
 
 class _Plan(NamedTuple):
@@ -39,18 +39,24 @@ def _plan(sizes: Sizes, which: str) -> _Plan:
     sums: tuple[Full, ...] = ()
     if which == WEIGHT:
         total = sizes.filters * sizes.inner
-        parts = 4 * -(-math.prod(blocks.places) // COLUMNS) if total // sizes.groups <= TINY else 1
+        parts = most_parts(total // sizes.groups, math.prod(blocks.places))
         sums = ((parts * total,), (total,))
     return _Plan(blocks, bands, (bands.space, blocks.columns, blocks.product, *sums))
 
 
 @functools.lru_cache(PLANS)
-def _parts(weight: int, columns: int) -> int:
+def parts_of(weight: int, columns: int) -> int:
     """In how many equal parts the columns of a block are multiplied for the gradient of a group's weight."""
     if not 0 < weight <= TINY:
         return 1
-    least = -(-columns // COLUMNS)
-    return next((parts for parts in range(max(1, least), 4 * least + 1) if columns % parts == 0), 1)
+    least = -(-columns // UNPACKED)
+    most = most_parts(weight, columns)
+    return next((parts for parts in range(max(1, least), most + 1) if columns % parts == 0), 1)
+
+
+def most_parts(weight: int, columns: int) -> int:
+    """The most parts that there may be with so many columns or fewer."""
+    return 4 * -(-columns // UNPACKED) if weight <= TINY else 1
 
 
 class Im2Col(Turning):
@@ -133,7 +139,7 @@ class Im2Col(Turning):
                     heads = copied
                 left, right = sizes.matrices(heads), sizes.matrices(cols)
                 left, right = (right, left) if turned else (left, right)
-                parts = _parts(weight, left.shape[2])
+                parts = parts_of(weight, left.shape[2])
                 left, right = (
                     array.reshape(*array.shape[:2], parts, array.shape[2] // parts).transpose(2, 0, 1, 3)
                     for array in (left, right)

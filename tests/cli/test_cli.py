@@ -443,7 +443,7 @@ def test_the_plan_says_how_convolutions_are_computed(run):
     assert run("show", LENET, "--stage", "plan", "--conv-algo", "fft")[0] == 2
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col", "overlap", "winograd"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "overlap", "rowwise", "winograd"])
 def test_gradients_pass_with_every_algorithm(run, algorithm):
     """The digits LeNet, whatever computes its convolutions."""
     small = ("--set", "layer.train.array_data_param.batch_size=2")
