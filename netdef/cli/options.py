@@ -13,6 +13,18 @@ from netdef.spec.net import NetState
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: those of `netdef.ops.conv_choice`, which takes longer to import than most commands run
+CONV_ALGORITHMS = (
+    "auto",
+    "pointwise",
+    "depthwise",
+    "im2col",
+    "col2im",
+    "overlap",
+    "rowwise",
+    "winograd",
+    "direct",
+)
 SET_HELP = (
     "Set a field, such as layer.conv1.convolution_param.num_output=32 or variables.data=/path; repeatable."
 )
@@ -25,9 +37,7 @@ def overrides(function: F) -> F:
 
 def conv_algo(function: F) -> F:
     """`--conv-algo`, the algorithm of the convolutions that it can serve."""
-    algorithms = click.Choice(
-        ["auto", "pointwise", "depthwise", "im2col", "col2im", "overlap", "winograd", "direct"]
-    )
+    algorithms = click.Choice(CONV_ALGORITHMS)
     told = "Algorithm for the convolutions that it can serve; the others have auto, what costs least."
     return click.option("--conv-algo", type=algorithms, default="auto", show_default=True, help=told)(
         function

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from netdef.cli import COMMANDS, main
+from netdef.cli.options import CONV_ALGORITHMS
 from netdef.diag import Code
+from netdef.ops.conv_choice import ALGORITHMS, AUTO
 from netdef.spec.layers import LAYERS
 from netdef.spec.layers.operators import operator_layer, operator_names
 
@@ -441,6 +443,10 @@ def test_the_plan_says_how_convolutions_are_computed(run):
     output = run("show", LENET, "--stage", "plan", "--conv-algo", "pointwise")[1]
     assert output.count("(pointwise cannot)") == 5
     assert run("show", LENET, "--stage", "plan", "--conv-algo", "fft")[0] == 2
+
+
+def test_every_algorithm_can_be_wished_for():
+    assert (AUTO, *ALGORITHMS) == CONV_ALGORITHMS
 
 
 @pytest.mark.parametrize("algorithm", ["direct", "im2col", "overlap", "rowwise", "winograd"])
