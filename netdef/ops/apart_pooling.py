@@ -164,10 +164,13 @@ def backward(xp: Any, axes: Axes, doutput: Any, winner: Any, ddata: Any, mask: A
     """ddata: the gradient of every window at its first maximum.
 
     The mask is converted by itself: a product that converts goes through buffers, a few elements at a time.
+    Bits are multiplied, not numbers: what does not win gets 0, also where the gradient is not finite.
     """
     order = order_of(ddata)
     maps = _apart(order.shape(ddata.shape), axes, order.first, BLOCK)
     doutput, winner, ddata = order.view(doutput), order.view(winner), order.view(ddata)
+    bits = f"int{8 * ddata.itemsize}"
+    doutput, ddata, share = (array.view(bits) for array in (doutput, ddata, share))
     for slab in maps.slabs:
         heads, codes, elements = doutput[slab], winner[slab], ddata[slab]
         marks, factors = (windows.carve(array.reshape(-1), heads.shape) for array in (mask, share))

@@ -260,6 +260,27 @@ def test_the_first_pooling_pads_maxima_with_zeros(kernels):
 # -- shapes ------------------------------------------------
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("stride", [2, 1])
+@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+def test_gradients_that_are_not_finite_reach_the_winners_alone(layout, stride, dtype, kernels):
+    """Whether windows overlap or not: what loses gets 0."""
+    run = kernels(Pooling(kernel=(2, 2), stride=stride), {"data": (3, 2, 6, 4)}, dtype, layout)
+    run.forward()
+    heads = run.head_gradients()
+    heads["doutput"][...] = np.inf
+    heads["doutput"][0] = -1
+    heads["doutput"][1, 0] = np.nan
+    gradient = run.backward(heads)["ddata"]
+    if stride == 2:
+        assert (gradient != 0).sum() == heads["doutput"].size
+    assert np.isin(gradient[0], np.arange(-4, 1)).all()
+    assert set(np.unique(gradient[2])) == {0, np.inf}
+    assert np.isnan(gradient[1, 0]).any()
+    assert (gradient[1, 0] == 0).any()
+    assert set(np.unique(gradient[1, 1])) == {0, np.inf}
+
+
 def inferred(op, **known):
     """What the shape rule learns from some shapes."""
     shapes = Shapes({name: known.get(name) for name in ("data", *op.output_names())})
