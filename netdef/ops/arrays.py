@@ -29,6 +29,21 @@ def with_batch_last(array: Any) -> Any:
     return turned if turned.flags.c_contiguous else None
 
 
+def copy_rows(xp: Any, target: Any, source: Any) -> None:
+    """Copy an array whose rows are short and do not follow each other in memory.
+
+    numpy starts a loop for each of them, which takes as long as to copy some ten numbers, unless a row counts
+    as one element.
+    """
+    width, item = source.shape[-1], source.itemsize
+    if width > 1 and source.ndim > 1 and source.dtype == target.dtype and xp.__name__ == "numpy":
+        joined = all(array.strides[-1] == item for array in (source, target))
+        apart = any(array.strides[-2] != width * item for array in (source, target))
+        if joined and apart:
+            source, target = (array.view(f"V{width * item}") for array in (source, target))
+    xp.copyto(target, source)
+
+
 def ordered(work: Any, like: Any) -> Any:
     """A view of a workspace whose axes lie in memory in the order of those of `like`.
 

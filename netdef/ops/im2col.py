@@ -11,7 +11,7 @@ import math
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_blocks, conv_cost, windows
-from netdef.ops.arrays import batch_last
+from netdef.ops.arrays import batch_last, copy_rows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Turning
 from netdef.ops.conv_blocks import Bands, Blocks, add_columns, evenly, joined, neighbours
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
@@ -85,7 +85,7 @@ class Im2Col(Turning):
         if sizes.pointwise and joined(seen, columns):
             return seen
         copied = windows.carve(columns.reshape(-1), seen.shape)
-        xp.copyto(copied, seen)
+        copy_rows(xp, copied, seen)
         return copied
 
     def correlate(

@@ -41,19 +41,6 @@ def order_of(array: Any) -> Order:
     return next((order for order in every if order.view(array).flags.c_contiguous), every[-1])
 
 
-def copy_rows(xp: Any, target: Any, source: Any) -> None:
-    """Copy an array whose rows are short and do not follow each other in memory.
-
-    numpy starts a loop for each of them, which takes as long as to copy some ten numbers, unless a row counts
-    as one element.
-    """
-    width, item = source.shape[-1], source.itemsize
-    short = source.strides[-1] == target.strides[-1] == item and source.strides[-2] != width * item
-    if short and width and source.dtype == target.dtype and xp.__name__ == "numpy":
-        source, target = (array.view(f"V{width * item}") for array in (source, target))
-    xp.copyto(target, source)
-
-
 def largest(needs: Iterable[dict[str, Workspace]]) -> dict[str, Workspace]:
     """The largest workspace of each name: what is enough for any of the needs."""
     found: dict[str, Workspace] = {}

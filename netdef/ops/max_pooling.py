@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from netdef.ops import windows
+from netdef.ops.arrays import copy_rows
 from netdef.ops.base import Workspace
-from netdef.ops.map_order import copy_rows
 from netdef.ops.shapes import Full
 
 #: floats in a block of maps

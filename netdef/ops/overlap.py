@@ -14,7 +14,7 @@ import math
 from typing import Any
 
 from netdef.ops import conv_blocks, conv_cost, windows
-from netdef.ops.arrays import batch_last
+from netdef.ops.arrays import batch_last, copy_rows
 from netdef.ops.conv_algorithm import DATA, FORWARD, Turning
 from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
@@ -146,7 +146,7 @@ class Overlap(Turning):
                 block = slice(start, min(start + pieces.block, pieces.chunks))
                 part, result = seen[block], results[block]
                 here = windows.carve(matrices.reshape(-1), part.shape)
-                xp.copyto(here, part)
+                copy_rows(xp, here, part)
                 products = result if direct else windows.carve(product.reshape(-1), result.shape)
                 flat = products.reshape(*products.shape[:4], -1)
                 xp.matmul(matrix, pieces.overlapping(xp, here), out=flat)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from netdef.ops import conv_cost, windows
-from netdef.ops.arrays import batch_last
+from netdef.ops.arrays import batch_last, copy_rows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Turning
 from netdef.ops.conv_blocks import Bands, evenly, joined, neighbours
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
@@ -69,7 +69,7 @@ class _Pieces:
         for rows, part, axes in self.bands.of(xp, data, band):
             seen = windows.taps(xp, part, axes, 1)
             copied = windows.carve(columns, seen.shape)
-            xp.copyto(copied, seen)
+            copy_rows(xp, copied, seen)
             places = seen.shape[1 + len(axes) :]
             yield rows, copied.reshape(groups, self.inner // groups, *places)
 

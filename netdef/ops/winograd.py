@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
-from netdef.ops.arrays import batch_last
+from netdef.ops.arrays import batch_last, copy_rows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
 from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
@@ -163,7 +163,7 @@ class _Pieces:
         else:
             view = xp.moveaxis(windows.taps(xp, part, axes, 1), 0, len(axes))
             tiles = windows.carve(spaces[1], view.shape)
-            xp.copyto(tiles, view)
+            copy_rows(xp, tiles, view)
             xp.matmul(matrix, tiles.reshape(elements, -1), out=points.reshape(self.points, -1))
         return points.reshape(self.points, self.sizes.groups, band.shape[0] // self.sizes.groups, -1)
 
@@ -177,7 +177,7 @@ class _Pieces:
         apart = columns.reshape(*columns.shape[:3], -1, self.width, columns.shape[-1])
         view = apart.transpose(0, 3, 1, 2, 4, 5)
         tiles = windows.carve(space, view.shape)
-        xp.copyto(tiles, view)
+        copy_rows(xp, tiles, view)
         channel, chunk, row = tiles.strides[:3]
         item = tiles.itemsize
         length = self.width * part.shape[-1]
@@ -206,11 +206,11 @@ class _Pieces:
             flat = tiles.reshape(*shape[:3], matrix.shape[0], -1)
             xp.matmul(matrix, self._by_chunk(xp, points.reshape(-1, channels, *counts, batch)), out=flat)
             places = places.reshape(*places.shape[:4], chunks, self.width, batch)
-            xp.copyto(places.transpose(0, 3, 4, 1, 2, 5, 6), tiles)
+            copy_rows(xp, places.transpose(0, 3, 4, 1, 2, 5, 6), tiles)
         else:
             tiles = windows.carve(space, (*self.tile, channels, *counts, batch))
             xp.matmul(matrix, points, out=tiles.reshape(matrix.shape[0], -1))
-            xp.copyto(xp.moveaxis(places, 0, rank), tiles)
+            copy_rows(xp, xp.moveaxis(places, 0, rank), tiles)
 
 
 @functools.lru_cache(PLANS)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netdef.ops import apart_pooling, find, max_gradient, max_pooling
+from netdef.ops.arrays import copy_rows
 from netdef.ops.base import kernel_arguments
-from netdef.ops.map_order import copy_rows, order_of
+from netdef.ops.map_order import order_of
 from netdef.ops.pooling import Pooling
 from netdef.ops.shapes import ShapeError, Shapes, Types
 
