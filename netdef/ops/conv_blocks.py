@@ -39,6 +39,15 @@ def joined(array: Any, like: Any) -> bool:
     return array.dtype == like.dtype and array.strides[0] >= step
 
 
+def in_one_piece(xp: Any, array: Any, space: Any) -> Any:
+    """An array (F, A...) as `joined` wants it: itself, or a copy in a workspace."""
+    if joined(array, space):
+        return array
+    copied = windows.carve(space.reshape(-1), array.shape)
+    xp.copyto(copied, array)
+    return copied
+
+
 def evenly(count: int, most: int) -> int:
     """The length, one at least, of the fewest equal parts of `count` that have at most `most`."""
     parts = max(1, -(-count // max(1, most)))

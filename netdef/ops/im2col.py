@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 from netdef.ops import conv_blocks, conv_cost, windows
 from netdef.ops.arrays import batch_last, copy_rows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Turning
-from netdef.ops.conv_blocks import Bands, Blocks, add_columns, evenly, joined, neighbours
+from netdef.ops.conv_blocks import (
+    Bands,
+    Blocks,
+    add_columns,
+    evenly,
+    in_one_piece,
+    joined,
+    neighbours,
+)
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
@@ -52,6 +60,12 @@ def parts_of(weight: int, columns: int) -> int:
     least = -(-columns // UNPACKED)
     most = most_parts(weight, columns)
     return next((parts for parts in range(max(1, least), most + 1) if columns % parts == 0), 1)
+
+
+def cut(matrices: Any, parts: int) -> Any:
+    """Matrices (groups, rows, columns) cut along their columns: (parts, groups, rows, columns of a part)."""
+    groups, rows, columns = matrices.shape
+    return matrices.reshape(groups, rows, parts, columns // parts).transpose(2, 0, 1, 3)
 
 
 def most_parts(weight: int, columns: int) -> int:
@@ -131,19 +145,13 @@ class Im2Col(Turning):
         for rows, band, axes in bands.of(xp, data, image):
             taps = windows.taps(xp, band, axes, 1)
             for here, there in blocks.within(rows):
-                seen, heads = taps[windows.along(1 + rank, *here)], source[windows.along(1, *there)]
+                seen = taps[windows.along(1 + rank, *here)]
+                heads = in_one_piece(xp, source[windows.along(1, *there)], product)
                 cols = self._columns(xp, sizes, seen, columns)
-                if not joined(heads, space):
-                    copied = windows.carve(product.reshape(-1), heads.shape)
-                    xp.copyto(copied, heads)
-                    heads = copied
                 left, right = sizes.matrices(heads), sizes.matrices(cols)
                 left, right = (right, left) if turned else (left, right)
                 parts = parts_of(weight, left.shape[2])
-                left, right = (
-                    array.reshape(*array.shape[:2], parts, array.shape[2] // parts).transpose(2, 0, 1, 3)
-                    for array in (left, right)
-                )
+                left, right = cut(left, parts), cut(right, parts)
                 sums = windows.carve(share, (parts, *shape)) if started or parts > 1 else total[None]
                 xp.matmul(left, right.swapaxes(2, 3), out=sums)
                 if not started and parts > 1:
@@ -208,11 +216,7 @@ class Col2Im(Algorithm):
         if not sizes.pointwise:
             image[...] = 0
         for _, there in blocks.within(slice(0, sizes.counts[0])):
-            heads = source[windows.along(1, *there)]
-            if not joined(heads, columns):
-                copied = windows.carve(product.reshape(-1), heads.shape)
-                xp.copyto(copied, heads)
-                heads = copied
+            heads = in_one_piece(xp, source[windows.along(1, *there)], product)
             part = image[windows.along(1, *there)]
             if sizes.pointwise and joined(part, columns):
                 xp.matmul(across, sizes.matrices(heads), out=sizes.matrices(part))

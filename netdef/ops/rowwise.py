@@ -16,10 +16,10 @@ from typing import Any
 from netdef.ops import conv_cost, windows
 from netdef.ops.arrays import batch_last, copy_rows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Turning
-from netdef.ops.conv_blocks import Bands, evenly, joined, neighbours
+from netdef.ops.conv_blocks import Bands, evenly, in_one_piece, neighbours
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.epilogue import Epilogue
-from netdef.ops.im2col import Im2Col, most_parts, parts_of
+from netdef.ops.im2col import Im2Col, cut, most_parts, parts_of
 from netdef.ops.shapes import Full
 
 #: floats in the columns or products of a block
@@ -172,16 +172,12 @@ class RowWise(Turning):
         source = batch_last(doutput)
         for rows, cols in pieces.blocks(xp, data, band, columns):
             for tap, here, there in pieces.shifts(rows):
-                heads = source[:, there]
-                if not joined(heads, space):
-                    copied = windows.carve(product, heads.shape)
-                    xp.copyto(copied, heads)
-                    heads = copied
+                heads = in_one_piece(xp, source[:, there], product)
                 seen = cols[:, :, here]
                 length = (here.stop - here.start) * pieces.row
                 parts = parts_of(shape[1] * filters, length)
-                left = _cut(seen.reshape(*seen.shape[:2], -1), parts)
-                right = _cut(heads.reshape(groups, filters, -1), parts)
+                left = cut(seen.reshape(*seen.shape[:2], -1), parts)
+                right = cut(heads.reshape(groups, filters, -1), parts)
                 sums = windows.carve(share, (parts, *shape))
                 xp.matmul(left, right.swapaxes(2, 3), out=sums)
                 for part in sums:
@@ -189,9 +185,3 @@ class RowWise(Turning):
         whole = total.reshape(pieces.kernel, groups, -1, *sizes.kernel[1:], filters)
         order = (1, whole.ndim - 1, 2, 0, *range(3, whole.ndim - 1))
         xp.copyto(sizes.by_group(dweight), whole.transpose(order))
-
-
-def _cut(array: Any, parts: int) -> Any:
-    """Matrices (groups, rows, columns) cut along their columns: (parts, groups, rows, columns of a part)."""
-    groups, rows, columns = array.shape
-    return array.reshape(groups, rows, parts, columns // parts).transpose(2, 0, 1, 3)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from netdef.diag import MXNetError
 from netdef.graph.node import Node
 from netdef.ops.base import Op, kernel_arguments
-from netdef.runtime import shards, threads
+from netdef.runtime import shards, threads, tickets
 from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_together
 from netdef.runtime.memory import aligned_empty, zeros
 from netdef.runtime.pieces import WHOLE, Piece, part_of
@@ -247,8 +247,9 @@ class Binder:
         return run_together, (self._team, (number,), sums)
 
     def _alike(self, calls: Sequence[Call]) -> list[list[list[Call]]]:
-        """Calls that every worker makes alike, each of them by itself."""
-        return [[[call] for call in calls]] * self._workers(len(calls))
+        """Calls that every worker makes alike, each of them by itself as long as there are not very many."""
+        chains = min(len(calls), tickets.MOST)
+        return [[list(calls[number::chains]) for number in range(chains)]] * self._workers(chains)
 
     def _call(self, each: Sequence[_Calls]) -> Call:
         """The call of one step, or of the steps of a run."""

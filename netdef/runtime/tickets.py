@@ -6,6 +6,8 @@ import os
 import weakref
 from collections.abc import Iterator
 
+#: numbers that fit into any pipe, with those that say that there are none left: it holds 4096 bytes at least
+MOST = 1024
 #: bytes of a number, and what stands for none left: every process takes one of these
 _SIZE, _NONE = 2, 0xFFFF
 
@@ -22,10 +24,7 @@ class Tickets:
         weakref.finalize(self, _close, self._inside, self._out)
 
     def lay(self, count: int, processes: int) -> None:
-        """Lay down 0, 1, ... for so many processes, each of which takes them to the end.
-
-        Two thousand fit into any pipe.
-        """
+        """Lay down 0, 1, ..., `MOST` at most, for so many processes, each of which takes them to the end."""
         numbers = [*range(count), *[_NONE] * processes]
         os.write(self._out, b"".join(number.to_bytes(_SIZE, "little") for number in numbers))
 

@@ -1,5 +1,6 @@
 """Processes that compute shards side by side: real ones, that fail, are killed and outlive nobody."""
 
+import fcntl
 import gc
 import itertools
 import os
@@ -10,12 +11,14 @@ import textwrap
 import time
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from netdef.diag import EnvironmentFault, MXNetError
-from netdef.runtime import memory
+from netdef.runtime import memory, tickets
+from netdef.runtime.bind import Binder
 from netdef.runtime.kernels import quiet
 from netdef.runtime.memory import is_shared, zeros
 from netdef.runtime.team import Team, shareable
@@ -133,12 +136,31 @@ def test_who_is_done_takes_what_others_have_not_begun(shared, team):
 
 def test_tickets_are_taken_once_and_in_order():
     """By several by turns, each of which is told that there are none left."""
-    tickets = Tickets()
+    pile = Tickets()
     for count, processes in ((3, 2), (0, 1), (1, 3), (300, 2)):
-        tickets.lay(count, processes)
-        takers = [tickets.take() for _ in range(processes)]
+        pile.lay(count, processes)
+        takers = [pile.take() for _ in range(processes)]
         taken = [number for turn in itertools.zip_longest(*takers) for number in turn if number is not None]
         assert taken == list(range(count))
+
+
+def test_a_pile_fits_into_the_smallest_pipe():
+    """Laying it down never waits for somebody to take from it."""
+    small = Tickets()
+    fcntl.fcntl(small._out, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(small._out, False)
+    small.lay(tickets.MOST, 64)
+    assert list(small.take()) == list(range(tickets.MOST))
+
+
+def test_more_calls_than_tickets_are_made_several_at_a_time():
+    binder = Binder.__new__(Binder)
+    binder._plan = SimpleNamespace(workers=2)
+    calls = [(count_up, (number,)) for number in range(3 * tickets.MOST + 5)]
+    one, other = binder._alike(calls)
+    assert one == other
+    assert len(one) == tickets.MOST
+    assert sorted(number for chain in one for _, (number,) in chain) == list(range(len(calls)))
 
 
 def test_an_error_that_is_very_long_is_cut(shared, team):
