@@ -1,6 +1,5 @@
 """Processes that compute shards side by side: real ones, that fail, are killed and outlive nobody."""
 
-import fcntl
 import gc
 import itertools
 import os
@@ -146,6 +145,7 @@ def test_tickets_are_taken_once_and_in_order():
 
 def test_a_pile_fits_into_the_smallest_pipe():
     """Laying it down never waits for somebody to take from it."""
+    fcntl = pytest.importorskip("fcntl")
     small = Tickets()
     fcntl.fcntl(small._out, fcntl.F_SETPIPE_SZ, 4096)
     os.set_blocking(small._out, False)
