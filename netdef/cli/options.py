@@ -22,6 +22,7 @@ CONV_ALGORITHMS = (
     "col2im",
     "overlap",
     "rowwise",
+    "winograd1d",
     "winograd",
     "direct",
 )

@@ -37,9 +37,8 @@ def copy_rows(xp: Any, target: Any, source: Any) -> None:
     """
     width, item = source.shape[-1], source.itemsize
     if width > 1 and source.ndim > 1 and source.dtype == target.dtype and xp.__name__ == "numpy":
-        joined = all(array.strides[-1] == item for array in (source, target))
-        apart = any(array.strides[-2] != width * item for array in (source, target))
-        if joined and apart:
+        (*_, step, near), (*_, pace, close) = source.strides, target.strides
+        if near == close == item and not step == pace == width * item:
             source, target = (array.view(f"V{width * item}") for array in (source, target))
     xp.copyto(target, source)
 

@@ -14,6 +14,7 @@ from netdef.ops.overlap import Overlap
 from netdef.ops.pointwise import Pointwise
 from netdef.ops.rowwise import RowWise
 from netdef.ops.winograd import PreparedWinograd, Winograd
+from netdef.ops.winograd1d import Winograd1D
 
 #: all algorithms by name; where two cost the same, the first is taken
 ALGORITHMS: dict[str, Algorithm] = {
@@ -25,6 +26,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         Col2Im(),
         Overlap(),
         RowWise(),
+        Winograd1D(),
         Winograd(),
         Direct(),
     )

@@ -16,6 +16,8 @@ from netdef.ops.conv_sizes import Sizes
 RATE = 154.0
 #: multiplications of the largest product that OpenBLAS makes without packing its factors
 SMALL = 1e6
+#: numbers that one instruction multiplies: products of fewer columns take as long
+WIDTH = 16
 #: for each small product with another weight than the one before, as groups have
 OTHER_WEIGHT = 300.0
 #: for each call of numpy in a loop, views included
@@ -41,7 +43,8 @@ def small(count: float, rows: float, columns: float, inner: float) -> float:
     work = rows * columns * inner
     if work > SMALL:
         return product(count, rows, columns, inner)
-    loss = 1.3 if columns % 32 == 0 else 1.5
+    whole = 1.3 * -(-columns // WIDTH) * WIDTH / columns
+    loss = whole if columns % (2 * WIDTH) == 0 else max(whole, 1.5)
     return count * (100 + 2 * work * loss * (1 + 2 / rows + 6 / inner) / RATE)
 
 

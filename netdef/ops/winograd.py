@@ -1,10 +1,8 @@
-"""Convolution with fewer multiplications, written as products of matrices.
+"""Convolution with fewer multiplications along all axes, written as products of matrices.
 
-Winograd's minimal filtering (Lavin and Gray 2015) for windows next to each other: a tile of m outputs of a
-filter of r elements takes m + r - 1 = 6 products along an axis, F(4, 3) or F(2, 5), from the same six points
-(Cook and Toom): 0, 1, -1, 2, -2 and infinity.  Over several axes the transform of a tile is one product with
-the Kronecker product of the transforms along each.  So a step is three products of large matrices: all tiles
-and channels into the transformed domain, one product over the channels for each point there, and back.
+Winograd's minimal filtering (Lavin and Gray 2015; `toomcook`) for windows next to each other: F(4, 3) or
+F(2, 5) along an axis, from the same six points.  A step is three products of large matrices: all tiles and
+channels into the transformed domain, one product over the channels for each point there, and back.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netdef.ops import conv_cost, windows
 from netdef.ops.arrays import batch_last, copy_rows
@@ -21,74 +19,16 @@ from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.epilogue import NOTHING, Epilogue
 from netdef.ops.shapes import Full
+from netdef.ops.toomcook import transforms
 
-#: finite points at which the polynomials are multiplied; infinity is the last
-FINITE = (0, 1, -1, 2, -2)
-POINTS = len(FINITE) + 1
+#: points along an axis at which tiles and filters are multiplied
+POINTS = 6
 #: lengths of filters that the points serve with little loss of digits
 KERNELS = (3, 5)
 #: floats in the transformed tiles of a block
 BLOCK = 512 * 1024
 #: columns that a product of a chunk should have at most
 COLUMNS = 128
-
-
-class Transforms(NamedTuple):
-    """The matrices of one kernel shape, for flattened tiles: `P` points, `k` taps, `m` outputs."""
-
-    #: (P, P): a tile of the data to points
-    data: Any
-    #: (P, k): a filter to points
-    weight: Any
-    #: (P, k): a filter the other way round to points
-    turned: Any
-    #: (m, P): points to a tile of the output
-    output: Any
-    #: (P, m): a tile of the output's gradient to points
-    heads: Any
-
-
-def _polynomial(roots: Sequence[int]) -> list[int]:
-    """The coefficients of the product of all (x - root), the constant one first."""
-    factors = [1]
-    for root in roots:
-        factors = [high - root * low for high, low in zip([0, *factors], [*factors, 0])]
-    return factors
-
-
-def matrices(kernel: int) -> tuple[list[list[float]], list[list[float]], list[list[float]]]:
-    """The transforms along one axis: data (6, 6), filter (6, kernel) and back (7 - kernel, 6).
-
-    >>> matrices(3)[0][0]
-    [4.0, 0.0, -5.0, 0.0, 1.0, 0.0]
-    >>> matrices(5)[2]
-    [[1.0, 1.0, 1.0, 1.0, 1.0, 0.0], [0.0, 1.0, -1.0, 2.0, -2.0, 1.0]]
-    """
-    data: list[list[float]] = []
-    weight: list[list[float]] = []
-    for point in FINITE:
-        others = [other for other in FINITE if other != point]
-        data.append([*map(float, _polynomial(others)), 0.0])
-        scale = math.prod(point - other for other in others)
-        weight.append([point**power / scale for power in range(kernel)])
-    data.append([float(factor) for factor in _polynomial(FINITE)])
-    weight.append([0.0] * (kernel - 1) + [1.0])
-    count = POINTS + 1 - kernel
-    output = [
-        [float(point**power) for point in FINITE] + [float(power == count - 1)] for power in range(count)
-    ]
-    return data, weight, output
-
-
-@functools.cache
-def transforms(xp: Any, kernel: Full, dtype: str) -> Transforms:
-    """The transforms over all axes, as arrays that every caller shares."""
-    whole = [xp.ones((1, 1), "float64")] * 3
-    for size in kernel:
-        whole = [xp.kron(left, xp.asarray(right)) for left, right in zip(whole, matrices(size))]
-    data, weight, output = (xp.ascontiguousarray(array, dtype) for array in whole)
-    turned, heads = xp.ascontiguousarray(weight[:, ::-1]), xp.ascontiguousarray(output.T)
-    return Transforms(data, weight, turned, output, heads)
 
 
 class _Pieces:
@@ -277,7 +217,7 @@ class Winograd(Algorithm):
     ) -> None:
         pieces, shapes = _plan(sizes, FORWARD)
         *spaces, filters, _ = carved(space, shapes)
-        matrix = transforms(xp, sizes.kernel, space.dtype.name).weight
+        matrix = transforms(xp, sizes.kernel, POINTS, space.dtype.name).weight
         self._filter(xp, matrix, weight, filters)
         self._run(xp, pieces, data, sizes.by_point(filters), epilogue, output, spaces)
 
@@ -285,7 +225,7 @@ class Winograd(Algorithm):
         """The same with turned filters, whose transform needs no copy of them."""
         pieces, shapes = _plan(sizes, DATA)
         *spaces, filters, _ = carved(space, shapes)
-        matrix = transforms(xp, sizes.kernel, space.dtype.name).turned
+        matrix = transforms(xp, sizes.kernel, POINTS, space.dtype.name).turned
         self._filter(xp, matrix, weight, filters)
         self._run(xp, pieces, doutput, sizes.by_point(filters).swapaxes(2, 3), NOTHING, ddata, spaces)
 
@@ -307,7 +247,7 @@ class Winograd(Algorithm):
     ) -> None:
         sizes = pieces.sizes
         above, below, *places = spaces
-        change = transforms(xp, sizes.kernel, above.dtype.name)
+        change = transforms(xp, sizes.kernel, POINTS, above.dtype.name)
         target = batch_last(output)
         direct = pieces.exact and epilogue.addend is None and joined(target, above)
         bias, addend = sizes.by_channel(epilogue.bias, 1), epilogue.last
@@ -335,7 +275,7 @@ class Winograd(Algorithm):
         """Summed in the transformed domain; the way there of each is the adjoint of its way back."""
         pieces, shapes = _plan(sizes, WEIGHT)
         above, below, points, patches, total, upper, share, _ = carved(space, shapes)
-        change = transforms(xp, sizes.kernel, space.dtype.name)
+        change = transforms(xp, sizes.kernel, POINTS, space.dtype.name)
         share, total = (
             array.reshape(pieces.points, sizes.groups, -1, array.shape[-1]) for array in (share, total)
         )
@@ -372,7 +312,7 @@ class PreparedWinograd(Winograd):
         return (POINTS ** len(sizes.axes), sizes.filters, sizes.channels // sizes.groups)
 
     def prepare(self, xp: Any, weight: Any, prepared: Any) -> None:
-        matrix = transforms(xp, weight.shape[2:], prepared.dtype.name).weight
+        matrix = transforms(xp, weight.shape[2:], POINTS, prepared.dtype.name).weight
         self._filter(xp, matrix, weight, prepared)
 
     def correlate(
