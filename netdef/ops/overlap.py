@@ -5,6 +5,8 @@ other, the kernel's rows are neighbours already: the matrix of one row of the ou
 that of the next (MEC, Cho and Brand 2017, with the batch last).  A row is cut into chunks of a few dozen
 windows and images, each with its rows in one piece: products of such small matrices are made without packing
 them, which with few filters takes as long as the multiplication.
+
+For the gradient of the weight rows are not cut: what each gives is summed up.
 """
 
 from __future__ import annotations
@@ -15,25 +17,29 @@ from typing import Any
 
 from netdef.ops import conv_blocks, conv_cost, windows
 from netdef.ops.arrays import batch_last, copy_rows
-from netdef.ops.conv_algorithm import DATA, FORWARD, Turning
-from netdef.ops.conv_blocks import Bands, evenly, joined
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Turning
+from netdef.ops.conv_blocks import Bands, evenly, in_one_piece, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
 #: columns that a product should have at most
 COLUMNS = 96
+#: how much longer small products take that sum up the hundreds of columns of a row
+LONG = 1.1
 
 
 class _Pieces:
     """How the output is cut: bands of rows, chunks along the last axis, and blocks of chunks."""
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, which: str) -> None:
         self.sizes, self.first = sizes, sizes.axes[0]
         self.rank = len(sizes.axes)
         count = sizes.counts[-1]
         #: windows of a chunk; a row that has several other axes, or none, is not cut
-        self.width = self._width(count) if self.rank == 2 else count if self.rank > 2 else 1
+        self.width = count if self.rank > 1 else 1
+        if self.rank == 2 and which == FORWARD:
+            self.width = self._width(count)
         self.columns = self.width * math.prod(sizes.counts[1:-1]) * sizes.batch
         self.chunks = count // self.width if self.rank == 2 else 1
         row = max(1, sizes.channels * math.prod(sizes.kernel[1:]) * self.columns)
@@ -79,19 +85,22 @@ class _Pieces:
         return xp.moveaxis(array.reshape(shape), axis, 0)
 
     def spaces(self) -> tuple[Full, ...]:
-        """A band of the image, the bands of a block of chunks, and its products."""
+        """A band of the image, the bands of a block of chunks, and as many rows of the output."""
         sizes = self.sizes
         shape = (self.bands.space[1], sizes.channels * math.prod(sizes.kernel[1:]), self.columns)
-        product = (self.block, self.bands.rows, sizes.filters, self.columns)
-        return self.bands.space, (self.block, *shape), product
+        rows = (self.block, self.bands.rows, sizes.filters, self.columns)
+        return self.bands.space, (self.block, *shape), rows
 
 
 @functools.lru_cache(PLANS)
-def _plan(sizes: Sizes) -> tuple[_Pieces, tuple[Full, ...]]:
-    """How a convolution is cut, and the shapes of what it keeps."""
-    pieces = _Pieces(sizes)
+def _plan(sizes: Sizes, which: str) -> tuple[_Pieces, tuple[Full, ...]]:
+    """How a pass is cut, and the shapes of what it keeps."""
+    pieces = _Pieces(sizes, which)
     matrix = (sizes.groups, sizes.filters // sizes.groups, sizes.inner)
-    return pieces, (*pieces.spaces(), matrix)
+    if which == FORWARD:
+        return pieces, (*pieces.spaces(), matrix)
+    sums = (sizes.groups, sizes.inner, sizes.filters // sizes.groups)
+    return pieces, (*pieces.spaces(), (pieces.bands.rows, *sums), sums, sums)
 
 
 class Overlap(Turning):
@@ -105,12 +114,12 @@ class Overlap(Turning):
     def serves(self, sizes: Sizes, which: str) -> bool:
         if which == DATA:
             return super().serves(sizes, which)
-        return which == FORWARD and sizes.kernel[0] > 1 and sizes.axes[0].dilate == 1
+        return sizes.kernel[0] > 1 and sizes.axes[0].dilate == 1
 
     def cost(self, sizes: Sizes, which: str) -> float:
         if which == DATA:
             return super().cost(sizes, which)
-        pieces, _ = _plan(sizes)
+        pieces, _ = _plan(sizes, which)
         bands = -(-pieces.first.windows // pieces.bands.rows)
         blocks = bands * -(-pieces.chunks // pieces.block)
         row = pieces.chunks * sizes.channels * math.prod(sizes.kernel[1:]) * pieces.columns
@@ -118,21 +127,24 @@ class Overlap(Turning):
             row * pieces.bands.space[1] * bands,
             min(pieces.columns, conv_cost.run(sizes)),
         )
-        count = pieces.chunks * pieces.first.windows * sizes.groups
-        products = conv_cost.small(count, sizes.filters / sizes.groups, pieces.columns, sizes.inner)
+        copies += blocks * 12 * conv_cost.CALL
+        count, filters = pieces.chunks * pieces.first.windows * sizes.groups, sizes.filters / sizes.groups
+        if which == WEIGHT:
+            sums = count * sizes.inner * filters * conv_cost.ADD
+            return copies + sums + LONG * conv_cost.small(count, sizes.inner, filters, pieces.columns)
         if sizes.groups > 1:
-            products += count * conv_cost.OTHER_WEIGHT
-        return blocks * 12 * conv_cost.CALL + copies + products
+            copies += count * conv_cost.OTHER_WEIGHT
+        return copies + conv_cost.small(count, filters, pieces.columns, sizes.inner)
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         if which == DATA:
             return super().spaces(sizes, which)
-        return _plan(sizes)[1]
+        return _plan(sizes, which)[1]
 
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
-        pieces, shapes = _plan(sizes)
+        pieces, shapes = _plan(sizes, FORWARD)
         image, matrices, product, matrix, _ = carved(space, shapes)
         first, *others = sizes.kernel
         rows_first = matrix.reshape(*matrix.shape[:2], first, -1, *others)
@@ -157,3 +169,24 @@ class Overlap(Turning):
             if direct:  # the rows of a band are longer than those of a chunk
                 part = target[:, rows]
                 epilogue.finish(xp, part, part, sizes.by_channel(epilogue.bias, 1), None)
+
+    def weight_gradient(
+        self, xp: Any, sizes: Sizes, doutput: Any, data: Any, dweight: Any, space: Any
+    ) -> None:
+        pieces, shapes = _plan(sizes, WEIGHT)
+        image, matrices, product, each, share, total, _ = carved(space, shapes)
+        total[...] = 0
+        source = batch_last(doutput)
+        for rows, band, axes in pieces.bands.of(xp, data, image):
+            seen = pieces.chunked(xp, band, axes)
+            here = windows.carve(matrices.reshape(-1), seen.shape)
+            copy_rows(xp, here, seen)
+            heads = in_one_piece(xp, source[:, rows], product)
+            apart = heads.reshape(sizes.groups, -1, rows.stop - rows.start, pieces.columns)
+            sums = each[: rows.stop - rows.start]
+            xp.matmul(pieces.overlapping(xp, here)[0], apart.transpose(2, 0, 3, 1), out=sums)
+            xp.sum(sums, axis=0, out=share)
+            xp.add(total, share, out=total)
+        first, *others = sizes.kernel
+        by_row = total.reshape(sizes.groups, first, -1, *others, share.shape[2])
+        xp.copyto(sizes.by_group(dweight), xp.moveaxis(xp.moveaxis(by_row, -1, 1), 2, 3))
