@@ -449,7 +449,7 @@ def test_every_algorithm_can_be_wished_for():
     assert (AUTO, *ALGORITHMS) == CONV_ALGORITHMS
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "im2col", "overlap", "rowwise", "winograd"])
+@pytest.mark.parametrize("algorithm", ["direct", "im2col", "overlap", "rowwise", "winograd", "winograd1d"])
 def test_gradients_pass_with_every_algorithm(run, algorithm):
     """The digits LeNet, whatever computes its convolutions."""
     small = ("--set", "layer.train.array_data_param.batch_size=2")

@@ -33,6 +33,10 @@ CASES = [
     ((3, 3, 3, 3), 2, (3, 3), (1, 1), (3, 3), (1, 1), 1),
     ((16, 2, 12, 14), 4, (3, 3), (1, 1), (0, 0), (1, 1), 2),
     ((9, 3, 11, 12), 4, (3, 2), (2, 2), (1, 0), (1, 2), 1),
+    ((4, 3, 6, 9), 5, (3, 2), (1, 1), (1, 1), (1, 1), 1),
+    ((5, 4, 7, 10), 6, (2, 4), (1, 1), (1, 3), (1, 1), 2),
+    ((33, 2, 3, 21), 3, (1, 5), (1, 1), (0, 2), (1, 1), 1),
+    ((3, 12, 4, 3), 4, (4, 3), (1, 1), (3, 2), (1, 1), 1),
 ]
 TENSORS = {"output": FORWARD, "ddata": DATA, "dweight": WEIGHT}
 
@@ -244,11 +248,13 @@ def chosen(data, filters, kernel, pad=0, stride=1, groups=1, wanted=""):
 
 
 def test_what_is_chosen():
-    """Measured best: products for 1x1, Winograd for many channels, columns for few."""
+    """Measured best: products for 1x1, Winograd for many channels, along one axis for some, columns for few."""
     assert chosen((16, 64, 56, 56), 256, 1) == ["pointwise"] * 3
     assert chosen((16, 256, 14, 14), 256, 3, pad=1) == ["winograd"] * 3
-    assert "winograd" not in chosen((64, 1, 28, 28), 20, 5)
-    assert "winograd" not in chosen((1, 512, 7, 7), 512, 3, pad=1), "the filters outweigh four tiles"
+    assert chosen((32, 20, 12, 12), 50, 5) == ["winograd1d"] * 3
+    assert not {"winograd", "winograd1d"} & {*chosen((64, 1, 28, 28), 20, 5)}
+    few = chosen((1, 512, 7, 7), 512, 3, pad=1)
+    assert not {"winograd", "winograd1d"} & {*few}, "the filters outweigh four tiles"
     assert chosen((128, 32, 16, 16), 64, 3, pad=1, stride=2) == ["im2col", "col2im", "im2col"]
 
 
