@@ -248,7 +248,7 @@ def chosen(data, filters, kernel, pad=0, stride=1, groups=1, wanted=""):
 
 
 def test_what_is_chosen():
-    """Measured best: products for 1x1, Winograd for many channels, along one axis for some, columns for few."""
+    """Measured best: products for 1x1, Winograd for many channels, along one for some, columns for few."""
     assert chosen((16, 64, 56, 56), 256, 1) == ["pointwise"] * 3
     assert chosen((16, 256, 14, 14), 256, 3, pad=1) == ["winograd"] * 3
     assert chosen((32, 20, 12, 12), 50, 5) == ["winograd1d"] * 3
