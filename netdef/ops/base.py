@@ -124,6 +124,9 @@ class Op(Declared):
     batched: ClassVar[tuple[str, ...]] = ()
     #: whether the kernels gain (true) or lose (false) where the batch is last in memory; None: neither
     batch_last: ClassVar[bool | None] = False
+    #: kernels that come to the same calls of `xp` in every pass: they look at no value, and all that they
+    #: compute they write through arguments of these calls
+    steady: ClassVar[tuple[str, ...]] = ()
     #: why the kernels have to allocate arrays, such as "numpy's sort has no out"; empty: they do not
     allocates: ClassVar[str] = ""
     #: MXNet's initializer, as the JSON text of `__init__`, of inputs and states whose name does not say it

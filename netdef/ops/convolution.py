@@ -48,6 +48,7 @@ class Convolving(Op, abstract=True):
     )
     batched: ClassVar[tuple[str, ...]] = ("data", "output")
     batch_last = True
+    steady = ("forward", "backward")
     scratch: ClassVar[tuple[str, ...]] = ("space", "filters")
     #: the pass of the convolution that computes each tensor
     computed: ClassVar[dict[str, str]]
@@ -152,7 +153,7 @@ def bias_gradient(xp: Any, doutput: Any, dbias: Any, space: Any) -> None:
     if joined(last, space) and dbias.dtype == space.dtype:
         matrix = last.reshape(last.shape[0], math.prod(last.shape[1:]))
         ones = space[: matrix.shape[1]]
-        ones[...] = 1
+        xp.copyto(ones, 1)
         xp.matmul(matrix, ones, out=dbias)
     else:
         xp.sum(doutput, axis=(0, *range(2, doutput.ndim)), out=dbias)

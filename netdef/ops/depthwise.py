@@ -249,13 +249,13 @@ class Depthwise(Algorithm):
         pieces = _pieces(sizes)
         *spaces, matrix, _ = carved(space, self.spaces(sizes, FORWARD))
         xp.copyto(matrix[:, :, :-1], weight.reshape(matrix.shape[0], matrix.shape[1], -1))
-        matrix[:, :, -1] = 0 if epilogue.bias is None else sizes.by_group(epilogue.bias)
+        xp.copyto(matrix[:, :, -1], 0 if epilogue.bias is None else sizes.by_group(epilogue.bias))
 
         def prepared(image: Any, columns: Any, sums: Any) -> tuple[Any, ...]:
-            image[...] = 0
+            xp.copyto(image, 0)
             length = _length(sizes.counts, sums.shape[2:])
             flat = _flat(columns, 2)[:, :, :length]
-            flat[:, -1] = 1
+            xp.copyto(flat[:, -1], 1)
             by_tap = flat[:, :-1].reshape(flat.shape[0], pieces.of_group, *sizes.kernel, length)
             copies = [
                 (by_tap[windows.along(2, *pieces.index(taps))], _seen(xp, image[:, :, number], taps, length))
@@ -287,7 +287,7 @@ class Depthwise(Algorithm):
             matrices.append(_flat(matrix, 2))
 
         def prepared(heads: Any, columns: Any, sums: Any) -> tuple[Any, ...]:
-            heads[...] = 0
+            xp.copyto(heads, 0)
             inner = (slice(b, b + count) for b, count in zip(pieces.before, sizes.counts))
             length = _length(pieces.phase, sums.shape[2:])
             phases = []
@@ -302,7 +302,7 @@ class Depthwise(Algorithm):
 
         source, target = pieces.by_group(xp, doutput), pieces.by_group(xp, ddata)
         if any(len(taps_by_phase(axis)) < axis.stride for axis in sizes.axes):
-            ddata[...] = 0  # no tap sees some phases
+            xp.copyto(ddata, 0)  # no tap sees some phases
         for index, (within, phases, products) in pieces.blocks(DATA, spaces, prepared):
             xp.copyto(within, source[index])
             for matrix, (copy, runs, flat, results, elements) in zip(matrices, phases):
@@ -319,8 +319,8 @@ class Depthwise(Algorithm):
         share, total = sizes.by_group(share), sizes.by_group(total)
 
         def prepared(image: Any, heads: Any) -> tuple[Any, ...]:
-            image[...] = 0
-            heads[...] = 0
+            xp.copyto(image, 0)
+            xp.copyto(heads, 0)
             length = _length(sizes.counts, heads.shape[2:])
             columns = _flat(heads, 2)[:, :, :length]
             columns = columns.reshape(*heads.shape[:2], *(1,) * (len(sizes.axes) + 1), length, 1)
@@ -331,7 +331,7 @@ class Depthwise(Algorithm):
             return pieces.parts(image), heads[windows.along(2, *map(slice, sizes.counts))], rows, columns
 
         source, upper = pieces.by_group(xp, data), pieces.by_group(xp, doutput)
-        total[...] = 0
+        xp.copyto(total, 0)
         for index, (parts, within, rows, columns) in pieces.blocks(WEIGHT, spaces, prepared):
             for part, elements in parts:
                 xp.copyto(part, source[index][elements])

@@ -94,7 +94,7 @@ class Direct(Algorithm):
         for slab, block, image, sums, products in pieces.blocks(*spaces):
             windows.load(xp, pieces.of(data, slab, block), sizes.axes, image)
             factors = sizes.by_group(weight)[block]
-            sums[...] = 0
+            xp.copyto(sums, 0)
             for index, seen in pieces.taps(xp, image, sums.shape[0]):
                 factor = factors[index].reshape(*sums.shape[:2], *(1,) * (sums.ndim - 2))
                 xp.multiply(seen, factor, out=products)
@@ -116,7 +116,7 @@ class Direct(Algorithm):
             source = xp.moveaxis(pieces.of(doutput, slab, block), 0, -1)
             xp.copyto(heads.reshape(-1, *heads.shape[2:]), source)
             factors = sizes.by_group(weight)[block]
-            image[...] = 0
+            xp.copyto(image, 0)
             for index, seen in pieces.taps(xp, image, heads.shape[0]):
                 factor = factors[index].reshape(*heads.shape[:2], *(1,) * (heads.ndim - 2))
                 xp.multiply(heads, factor, out=products)
@@ -129,7 +129,7 @@ class Direct(Algorithm):
     ) -> None:
         pieces = _Pieces(sizes)
         *spaces, total, share, _ = carved(space, self.spaces(sizes, WEIGHT))
-        total[...] = 0
+        xp.copyto(total, 0)
         for slab, block, image, heads, products in pieces.blocks(*spaces):
             windows.load(xp, pieces.of(data, slab, block), sizes.axes, image)
             source = xp.moveaxis(pieces.of(doutput, slab, block), 0, -1)

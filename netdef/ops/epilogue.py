@@ -37,7 +37,7 @@ class Epilogue(NamedTuple):
             complete = number == len(added) and not self.rectifies
             xp.add(sums, operand, out=result if complete else sums)
         if self.rectifies:
-            sums.clip(0, math.inf, out=result)
+            xp.clip(sums, 0, math.inf, out=result)
         elif not added and sums is not result:
             xp.copyto(result, sums)
 
@@ -53,7 +53,7 @@ class Epilogue(NamedTuple):
     def end(self, xp: Any, result: Any) -> None:
         """Do what comes after the sums."""
         if self.rectifies:
-            result.clip(0, math.inf, out=result)
+            xp.clip(result, 0, math.inf, out=result)
 
 
 #: for convolutions that only sum up, as gradients do

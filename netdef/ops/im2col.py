@@ -155,12 +155,13 @@ class Im2Col(Turning):
                 sums = windows.carve(share, (parts, *shape)) if started or parts > 1 else total[None]
                 xp.matmul(left, right.swapaxes(2, 3), out=sums)
                 if not started and parts > 1:
-                    total[...] = 0
+                    xp.copyto(total, 0)
                 for part in sums if started or parts > 1 else ():
                     xp.add(total, part, out=total)
                 started = True
         by_filter = total.swapaxes(1, 2) if turned else total
-        xp.copyto(dweight, by_filter.reshape(dweight.shape))
+        target = sizes.by_group(dweight)
+        xp.copyto(target, by_filter.reshape(target.shape))
 
 
 @functools.lru_cache(PLANS)
@@ -214,7 +215,7 @@ class Col2Im(Algorithm):
         columns, product = spaces
         across = weight.reshape(sizes.groups, -1, sizes.inner).swapaxes(1, 2)
         if not sizes.pointwise:
-            image[...] = 0
+            xp.copyto(image, 0)
         for _, there in blocks.within(slice(0, sizes.counts[0])):
             heads = in_one_piece(xp, source[windows.along(1, *there)], product)
             part = image[windows.along(1, *there)]

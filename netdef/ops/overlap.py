@@ -175,7 +175,7 @@ class Overlap(Turning):
     ) -> None:
         pieces, shapes = _plan(sizes, WEIGHT)
         image, matrices, product, each, share, total, _ = carved(space, shapes)
-        total[...] = 0
+        xp.copyto(total, 0)
         source = batch_last(doutput)
         for rows, band, axes in pieces.bands.of(xp, data, image):
             seen = pieces.chunked(xp, band, axes)

@@ -63,7 +63,7 @@ class Pointwise(Algorithm):
             COLUMNS.weight_gradient(xp, sizes, doutput, data, dweight, space)
             return
         share, total, _ = carved(space, self.spaces(sizes, WEIGHT))
-        total[...] = 0
+        xp.copyto(total, 0)
         for values, heads in zip(_matrices(sizes, data), _matrices(sizes, doutput)):
             xp.matmul(values, heads.swapaxes(1, 2), out=share)
             xp.add(total, share, out=total)

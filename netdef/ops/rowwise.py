@@ -168,7 +168,7 @@ class RowWise(Turning):
         filters, groups = sizes.filters // sizes.groups, sizes.groups
         shape = (groups, sizes.inner // pieces.kernel, filters)
         total = total.reshape(pieces.kernel, *shape)
-        total[...] = 0
+        xp.copyto(total, 0)
         source = batch_last(doutput)
         for rows, cols in pieces.blocks(xp, data, band, columns):
             for tap, here, there in pieces.shifts(rows):

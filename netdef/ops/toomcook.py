@@ -9,6 +9,7 @@ one product with the Kronecker product of the transforms along each (Lavin and G
 from __future__ import annotations
 
 import functools
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -67,12 +68,20 @@ def matrices(kernel: int, points: int) -> tuple[list[list[float]], list[list[flo
     return data, weight, output
 
 
-@functools.cache
 def transforms(xp: Any, kernel: Full, points: int, dtype: str) -> Transforms:
     """The transforms over all axes, each with so many points, as arrays that every caller shares."""
+    return _transforms(xp.__name__, kernel, points, dtype)
+
+
+@functools.cache
+def _transforms(module: str, kernel: Full, points: int, dtype: str) -> Transforms:
+    xp: Any = importlib.import_module(module)
     whole = [xp.ones((1, 1), "float64")] * 3
     for size in kernel:
         whole = [xp.kron(left, xp.asarray(right)) for left, right in zip(whole, matrices(size, points))]
     data, weight, output = (xp.ascontiguousarray(array, dtype) for array in whole)
     turned, heads = xp.ascontiguousarray(weight[:, ::-1]), xp.ascontiguousarray(output.T)
-    return Transforms(data, weight, turned, output, heads)
+    made = Transforms(data, weight, turned, output, heads)
+    for array in made:
+        array.setflags(write=False)
+    return made

@@ -358,7 +358,7 @@ def load(xp: Any, data: Any, axes: Sequence[Axis], image: Any) -> None:
     for number, axis in enumerate(axes):
         for border in (slice(0, axis.pad), slice(axis.pad + axis.size, axis.extent)):
             if border.start < border.stop:
-                image[along(1 + number, border)] = 0
+                xp.copyto(image[along(1 + number, border)], 0)
     xp.copyto(interior(image, axes, 1), batch_last(data))
 
 

@@ -126,12 +126,12 @@ class _Pieces:
         rows, across = axes
         for border in (slice(0, rows.pad), slice(rows.pad + rows.size, rows.extent)):
             if border.start < border.stop:
-                tiles[:, :, :, border] = 0
+                xp.copyto(tiles[:, :, :, border], 0)
         inner = tiles[:, :, :, rows.interior]
         for part, (here, places) in zip(inner, _taps(across)):
             for border in (slice(0, here.start), slice(here.stop, across.windows)):
                 if border.start < border.stop:
-                    part[:, :, :, border] = 0
+                    xp.copyto(part[:, :, :, border], 0)
             copy_rows(xp, part[:, :, :, here], source[:, :, :, places])
 
     def filter(self, xp: Any, filters: Any, points: Any, space: Any) -> Any:
@@ -154,7 +154,7 @@ class _Pieces:
         tiles = windows.carve(space, (axis.kernel, *products.shape[1:4], axis.windows, batch))
         xp.matmul(matrix, products.reshape(self.points, -1), out=tiles.reshape(axis.kernel, -1))
         target = target.reshape(groups, -1, *target.shape[1:]).swapaxes(1, 2)
-        target[:, :, :, max(0, axis.windows * TILE - axis.pad) :] = 0
+        xp.copyto(target[:, :, :, max(0, axis.windows * TILE - axis.pad) :], 0)
         for tap, (here, places) in enumerate(_taps(axis)):
             part, values = target[:, :, :, places], tiles[tap][:, :, :, here]
             if tap < TILE:

@@ -15,6 +15,7 @@ from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_toge
 from netdef.runtime.memory import aligned_empty, zeros
 from netdef.runtime.pieces import WHOLE, Piece, part_of
 from netdef.runtime.plan import HEAD_GRADIENT, Plan, Step, Tensor
+from netdef.runtime.replay import Repeated
 from netdef.runtime.sums import Sum, add_up, groups_of
 from netdef.runtime.team import Team, shareable
 
@@ -189,7 +190,8 @@ class Binder:
 
         def call(arrays: dict[str, Any], begin: int = 0) -> Call:
             injected = {**self._injected, "begin": begin}
-            return kernel, kernel_arguments(op, kernel, arrays, injected, step.added)
+            made = Repeated(self._xp, kernel) if step.kernel in op.steady else kernel
+            return made, kernel_arguments(op, kernel, arrays, injected, step.added)
 
         if not step.pieces:
             return _Calls([[call(dict(stored))]], [], step)

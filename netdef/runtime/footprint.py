@@ -18,6 +18,9 @@ PACKED = 2**19
 #: Bytes of a call with its arguments: arrays that are views of the arena, lists and a tuple of them.  They
 #: are 1.7 to 2.1 KB by `tracemalloc` (CPython 3.11, numpy 2.4).
 CALL = 1792
+#: Bytes of what a steady kernel comes to (`replay`): 14 to 36 calls of some 650 bytes for convolutions in
+#: training, by `tracemalloc`.
+STEADY = 20 * 2**10
 #: Bytes of the interpreter that a forked process does not share for long.  Whoever of the two writes to a
 #: page first gets a copy, and reference counts, counters of the bytecode and free places are in nearly all
 #: pages of the code and the types that a step uses: 1.5 MiB after the fork, 3 to 5 MiB after a few steps
@@ -54,7 +57,9 @@ def footprint(plan: Plan, forks: bool, updates: int = 1) -> Footprint:
     pieces = max((len(step.pieces) for step in plan.steps), default=0)
     computing = max(min(plan.workers, pieces), 1)
     processes = max(min(plan.workers, updates), computing) if forks else 1
-    return Footprint(computing, processes, PACKED, CALL * count_calls(plan), INTERPRETER)
+    return Footprint(
+        computing, processes, PACKED, CALL * count_calls(plan) + STEADY * count_steady(plan), INTERPRETER
+    )
 
 
 def count_calls(plan: Plan) -> int:
@@ -64,3 +69,8 @@ def count_calls(plan: Plan) -> int:
         shards = len(step.pieces)
         calls += shards * min(plan.workers, shards) if step.run else max(shards, 1)
     return calls
+
+
+def count_steady(plan: Plan) -> int:
+    """How many of them a process notes the calls of: sooner or later each makes those of every shard."""
+    return sum(max(len(step.pieces), 1) for step in plan.steps if step.kernel in step.op.steady)

@@ -6,6 +6,7 @@ from references import SAMPLES
 
 from netdef.ops.base import Backward, kernel_arguments
 from netdef.ops.shapes import Shapes, Types
+from netdef.runtime.replay import Repeated
 
 
 def strided(shape, dtype, layout):
@@ -97,7 +98,27 @@ class Kernels:
             prepare = self.op.prepare
             prepare(*kernel_arguments(self.op, prepare, {**arrays, **spaces}, injected))
         with np.errstate(all="ignore"):  # as the executor does
-            kernel(*kernel_arguments(self.op, kernel, {**arrays, **spaces}, injected))
+            self._run(kernel, kernel_arguments(self.op, kernel, {**arrays, **spaces}, injected))
+
+    def _run(self, kernel, arguments):
+        """Run a kernel; of a steady one, the calls that it came to with other values in the same arrays."""
+        if kernel.__name__ not in self.op.steady:
+            kernel(*arguments)
+            return
+        repeated, random = Repeated(np, kernel), np.random.default_rng(3)
+        held = [(array, array.copy()) for array in arguments if isinstance(array, np.ndarray)]
+        for array, _ in held:
+            if array.dtype.kind == "f":
+                array[...] = random.standard_normal(array.shape)
+        repeated(*arguments)
+        assert (
+            repeated.calls is not None
+            or self.layout == "gaps"
+            or not all(array.flags.c_contiguous for array, _ in held)
+        )
+        for array, before in held:
+            array[...] = before
+        repeated(*arguments)
 
     def set(self, name, value):
         """Give an input or a state its value."""

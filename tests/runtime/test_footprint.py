@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from netdef.runtime.footprint import CALL, INTERPRETER, PACKED, count_calls, footprint
+from netdef.runtime.footprint import CALL, INTERPRETER, PACKED, STEADY, count_calls, footprint
 from netdef.runtime.report import describe_footprint
 
-Step = namedtuple("Step", "pieces run")
+Op = namedtuple("Op", "steady")
+Step = namedtuple("Step", "pieces run kernel op", defaults=("forward", Op(())))
 Plan = namedtuple("Plan", "steps workers")
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,14 @@ def test_bytes_add_up(steps, workers, forks, updates, packed, called, further):
     assert footprint(plan, forks, updates).bytes == packed * PACKED + called * calls + further * INTERPRETER
 
 
+def test_what_steady_kernels_come_to_is_counted():
+    """Once for each piece, in every process that computes."""
+    op = Op(("forward",))
+    steps = (Step((), 0, "forward", op), Step((1, 2), 1, "forward", op), Step((1, 2), 1, "backward", op))
+    plan = Plan(steps, 2)
+    assert footprint(plan, True).calls == CALL * count_calls(plan) + STEADY * 3
+
+
 def test_it_is_told():
     """For one process nothing is said of others."""
     assert describe_footprint(footprint(Plan(STEPS, 1), False)) == (
@@ -57,32 +66,57 @@ def test_it_is_told():
     assert told.endswith(", 4.00 MiB for pages of the interpreter in each but the first")
 
 
-def test_calls_are_about_as_large_as_said():
-    """As traced by the interpreter itself where a net with many shards is bound."""
-    script = textwrap.dedent(
-        """
+def traced(threads, script):
+    """What a script tells about CIFAR-10 quick, whose training step is `trainer`, in a process of its own."""
+    start = f"""
         import gc, json, tracemalloc
         import numpy as np
         from netdef.diag import Findings
         from netdef.passes.pipeline import load_net
-        from netdef.runtime.footprint import count_calls
+        from netdef.runtime.footprint import count_calls, count_steady
         from netdef.runtime.threads import set_threads
         from netdef.spec.net import NetState
         from netdef.train.blobs import Blobs
         from netdef.train.trainer import Trainer
 
-        set_threads(2, forks=True)
+        set_threads({threads}, forks={threads > 1})
         loaded = load_net("benchmarks/nets/cifar10_quick.yaml", NetState(phase="TRAIN"), Findings(), ())
         trainer = Trainer(loaded.spec.solver, loaded, Blobs(seed=0))
+    """
+    code = textwrap.dedent(start) + textwrap.dedent(script)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return json.loads(ran.stdout)
+
+
+def test_calls_are_about_as_large_as_said():
+    """As traced by the interpreter itself where a net with many shards is bound."""
+    size, calls = traced(
+        2,
+        """
         trainer.runner.executor.plan(True)
         gc.collect()
         tracemalloc.start()
         bound = trainer.runner.executor.bound(True)
         gc.collect()
         print(json.dumps([tracemalloc.get_traced_memory()[0], count_calls(bound.plan)]))
-        """
+        """,
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
-    traced, calls = json.loads(ran.stdout)
     assert calls > 100
-    assert 0.6 * CALL < traced / calls < 1.5 * CALL
+    assert 0.6 * CALL < size / calls < 1.5 * CALL
+
+
+def test_what_steady_kernels_come_to_is_about_as_large_as_said():
+    """As traced by the interpreter itself in the first training step."""
+    size, kernels = traced(
+        1,
+        """
+        bound = trainer.runner.executor.bound(True)
+        gc.collect()
+        tracemalloc.start()
+        trainer.step(lambda inputs: None)
+        gc.collect()
+        print(json.dumps([tracemalloc.get_traced_memory()[0], count_steady(bound.plan)]))
+        """,
+    )
+    assert kernels >= 24
+    assert 0.6 * STEADY < size / kernels < 1.7 * STEADY

@@ -67,6 +67,13 @@ class Both:
             np.random.default_rng(seed),
         )
 
+    def renew(self):
+        """Give all arguments but labels other values."""
+        for name, argument in self.arguments.items():
+            if name not in self.graph.labels:
+                argument[...] = self.random.standard_normal(argument.shape)
+                self.first_arguments[name][...] = argument
+
     def forward(self, train):
         """Compare outputs and states of one pass; the arguments stay as they were."""
         expected = self.interpreter.forward(train)
@@ -115,7 +122,9 @@ def check(data, with_objective):
         objective = data.draw(st.dictionaries(numbers, st.sampled_from([1.0, -0.5]), min_size=1))
     with np.errstate(all="ignore"):
         both = Both(graph, data.draw(SEEDS), requests, objective)
-        for train in data.draw(PASSES):
+        for number, train in enumerate(data.draw(PASSES)):
+            if number:
+                both.renew()
             both.forward(train)
             if train:
                 both.backward()
