@@ -82,6 +82,7 @@ def _transforms(module: str, kernel: Full, points: int, dtype: str) -> Transform
     data, weight, output = (xp.ascontiguousarray(array, dtype) for array in whole)
     turned, heads = xp.ascontiguousarray(weight[:, ::-1]), xp.ascontiguousarray(output.T)
     made = Transforms(data, weight, turned, output, heads)
-    for array in made:
-        array.setflags(write=False)
+    if module == "numpy":  # CuPy's arrays are always writeable
+        for array in made:
+            array.setflags(write=False)
     return made

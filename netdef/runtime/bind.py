@@ -15,7 +15,7 @@ from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_toge
 from netdef.runtime.memory import aligned_empty, zeros
 from netdef.runtime.pieces import WHOLE, Piece, part_of
 from netdef.runtime.plan import HEAD_GRADIENT, Plan, Step, Tensor
-from netdef.runtime.replay import Repeated
+from netdef.runtime.replay import Repeated, repeats
 from netdef.runtime.sums import Sum, add_up, groups_of
 from netdef.runtime.team import Team, shareable
 
@@ -186,11 +186,12 @@ class Binder:
     def _calls(self, step: Step, stored: Mapping[str, _Stored]) -> _Calls:
         """The call of a step's kernel, or of its pieces and the sums of their shares."""
         op = self._instances.get(step.node.forward or step.node, step.op)
-        kernel = getattr(op, step.kernel)
+        kernel, xp = getattr(op, step.kernel), self._xp
+        steady = repeats(xp) and step.kernel in op.steady
 
         def call(arrays: dict[str, Any], begin: int = 0) -> Call:
             injected = {**self._injected, "begin": begin}
-            made = Repeated(self._xp, kernel) if step.kernel in op.steady else kernel
+            made = Repeated(xp, kernel) if steady else kernel
             return made, kernel_arguments(op, kernel, arrays, injected, step.added)
 
         if not step.pieces:

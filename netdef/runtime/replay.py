@@ -90,6 +90,11 @@ def _method(name: str) -> _Maker:
     return lambda arguments, named: _plain(getattr(arguments[0], name))(arguments[1:], named)
 
 
+def repeats(xp: Any) -> bool:
+    """Whether calls are made again: those of numpy, whose arrays say whose memory they see."""
+    return xp.__name__ == "numpy"
+
+
 class Repeated:
     """A kernel that is `Op.steady` and gets the same arguments in every pass.
 
