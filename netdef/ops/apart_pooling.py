@@ -13,6 +13,7 @@ import math
 from typing import Any, NamedTuple
 
 from netdef.ops import windows
+from netdef.ops.arrays import as_one
 from netdef.ops.base import Workspace
 from netdef.ops.conv_blocks import elements_of, evenly
 from netdef.ops.map_order import order_of, orders
@@ -124,7 +125,7 @@ def forward(
             _reduce(xp, taps, other if place else best, marks, spare)
             if place:
                 _join(xp, best, other, marks)
-        refuse(xp, lowest, best.values, best.numbers, marks)
+        as_one(xp, refuse, lowest, best.values, best.numbers, marks)
 
 
 class _Maxima(NamedTuple):
@@ -141,7 +142,7 @@ def _reduce(xp: Any, taps: list[tuple[int, Any]], target: _Maxima, marks: Any, s
     if not others:
         xp.copyto(values, best)
     if numbers is not None:
-        numbers.fill(number)
+        xp.copyto(numbers, number)
     for number, seen in others:
         xp.maximum(seen, best, out=values)
         best = values
@@ -175,7 +176,7 @@ def backward(xp: Any, axes: Axes, doutput: Any, winner: Any, ddata: Any, mask: A
         heads, codes, elements = doutput[slab], winner[slab], ddata[slab]
         marks, factors = (windows.carve(array.reshape(-1), heads.shape) for array in (mask, share))
         if not maps.covered:
-            elements.fill(0)
+            xp.copyto(elements, 0)
         for number, here, there in itertools.chain.from_iterable(maps.rows):
             xp.equal(codes, number, out=marks)
             xp.copyto(factors, marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -41,6 +42,15 @@ def copy_rows(xp: Any, target: Any, source: Any) -> None:
         if near == close == item and not step == pace == width * item:
             source, target = (array.view(f"V{width * item}") for array in (source, target))
     xp.copyto(target, source)
+
+
+def as_one(xp: Any, function: Callable[..., None], *arguments: Any) -> None:
+    """Call a function that looks at values in a steady kernel: all that it does is one call there."""
+    note = getattr(xp, "note", None)
+    if note is None:
+        function(xp, *arguments)
+    else:
+        note(function, *arguments)
 
 
 def ordered(work: Any, like: Any) -> Any:

@@ -19,7 +19,7 @@ A kernel writes every element of its outputs, reads nothing that it does not nam
 `allocates` says why) and accepts any strides.  It changes no input; states it may change in a training pass,
 in `backward` if that is when MXNet changes them.  `None` stands for an input that the attributes leave out, a
 gradient nobody wants, a gradient that does not arrive, and a hidden output (one beyond `visible`) that nobody
-reads.
+reads.  The calls of `xp` that `steady` kernels come to are noted in the first pass, and made again in others.
 """
 
 from __future__ import annotations

@@ -24,14 +24,14 @@ def deviations(xp: Any, data: Any, axis: int, mean: Any, squares: Any, work: Any
     rows = _rows(data, axis, work)
     if rows is None:
         work = ordered(work, data)
-        data.mean(axis=others(data.ndim, axis), out=mean)
+        xp.mean(data, axis=others(data.ndim, axis), out=mean)
         xp.subtract(data, spread(mean, data, axis), out=work)
         xp.multiply(work, work, out=work)
-        work.sum(axis=others(data.ndim, axis), out=squares)
+        xp.sum(work, axis=others(data.ndim, axis), out=squares)
         return
     flat = work.reshape(-1)
     for part, centred, ones in _blocks(rows, flat):
-        ones[...] = 1 / max(1, rows.shape[1])
+        xp.copyto(ones, 1 / max(1, rows.shape[1]))
         xp.matmul(rows[part], ones, out=mean[part])
         xp.subtract(rows[part], mean[part, None], out=centred)
         _dot(xp, centred, centred, squares[part])
@@ -66,14 +66,14 @@ def projections(
     rows, upper = _rows(data, axis, work), _rows(doutput, axis, work)
     if rows is None or upper is None or mean.dtype != work.dtype:
         work = ordered(work, data)
-        doutput.sum(axis=others(data.ndim, axis), out=first)
+        xp.sum(doutput, axis=others(data.ndim, axis), out=first)
         xp.subtract(data, spread(mean, data, axis), out=work)
         xp.multiply(work, doutput, out=work)
-        work.sum(axis=others(data.ndim, axis), out=second)
+        xp.sum(work, axis=others(data.ndim, axis), out=second)
         return
     flat = work.reshape(-1)
     for part, centred, ones in _blocks(rows, flat):
-        ones[...] = 1
+        xp.copyto(ones, 1)
         xp.matmul(upper[part], ones, out=first[part])
         xp.subtract(rows[part], mean[part, None], out=centred)
         _dot(xp, centred, upper[part], second[part])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from netdef.ops import windows
+from netdef.ops.arrays import as_one
 from netdef.ops.base import Workspace
 from netdef.ops.gather import take
 from netdef.ops.map_order import Order, order_of, orders
@@ -63,7 +64,7 @@ def _grid(xp: Any, counts: Sequence[int], strides: Sequence[int], start: int, ou
 
     What is done is doubled, axis by axis, the last first.
     """
-    out[:1] = start
+    xp.copyto(out[:1], start)
     size = 1
     for count, stride in zip(reversed(counts), reversed(strides)):
         done = 1
@@ -81,16 +82,6 @@ def _flat(xp: Any, array: Any, space: Any) -> Any:
     copy = windows.carve(space, array.shape)
     xp.copyto(copy, array)
     return copy.reshape(-1)
-
-
-class _Scratch(NamedTuple):
-    """Workspaces for windows one by one."""
-
-    offsets: Any
-    index: Any
-    elements: Any
-    mask: Any
-    share: Any
 
 
 def backward(
@@ -113,34 +104,45 @@ def backward(
     blocks = _Blocks(order, ddata.shape, axes)
     doutput, winner, ddata = order.view(doutput), order.view(winner), order.view(ddata)
     # from the last tap, with the number 1, to the first; the number 0 has a place, and no gradient
-    offsets[0] = 0
+    xp.copyto(offsets[:1], 0)
     _grid(xp, [axis.kernel for axis in axes], blocks.spatial, 0, offsets[:0:-1])
     windows_at = places[: math.prod(blocks.outputs) * blocks.count]
     _grid(xp, (blocks.count, *blocks.outputs), blocks.strides, blocks.start, windows_at)
     index, elements = windows.carve(places, (2, mask.size), places.size - 2 * mask.size)
-    scratch = _Scratch(offsets, index, elements, mask, share)
+    scratch = offsets, index, elements, mask, share
     whole = ddata.flags.c_contiguous
     for slab in blocks.slabs():
         part = ddata[slab]
         target = part.reshape(-1) if whole else padded[: part.size]
-        target[...] = 0
+        xp.copyto(target, 0)
         heads, codes = _flat(xp, doutput[slab], share), _flat(xp, winner[slab], numbers)
         for start in range(0, heads.size, mask.size):
             chunk = slice(start, start + mask.size)
-            _add(xp, heads[chunk], codes[chunk], windows_at[chunk], target, scratch)
+            as_one(xp, _add, heads[chunk], codes[chunk], windows_at[chunk], target, *scratch)
         if not whole:
             xp.copyto(part, target.reshape(part.shape))
 
 
-def _add(xp: Any, heads: Any, codes: Any, windows_at: Any, target: Any, scratch: _Scratch) -> None:
+def _add(
+    xp: Any,
+    heads: Any,
+    codes: Any,
+    windows_at: Any,
+    target: Any,
+    offsets: Any,
+    index: Any,
+    elements: Any,
+    mask: Any,
+    share: Any,
+) -> None:
     """Add the gradients of some windows in a row to those of their winners."""
     count = heads.size
-    index, elements = scratch.index[:count], scratch.elements[:count]
+    index, elements = index[:count], elements[:count]
     xp.copyto(index, codes)
-    take(xp, scratch.offsets, index, 0, elements)
+    take(xp, offsets, index, 0, elements)
     xp.add(elements, windows_at[:count], out=elements)
     if index.min() == 0:
-        lost, kept = scratch.mask[:count], scratch.share[:count]
+        lost, kept = mask[:count], share[:count]
         xp.equal(index, 0, out=lost)
         xp.copyto(kept, heads)
         xp.copyto(kept, 0, where=lost)

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from netdef.ops import windows
-from netdef.ops.arrays import copy_rows
+from netdef.ops.arrays import as_one, copy_rows
 from netdef.ops.base import Workspace
 from netdef.ops.shapes import Full
 
@@ -125,7 +125,7 @@ def forward(
         xp.copyto(values, block.values)
         if found is not None:
             xp.copyto(found, block.numbers)
-        refuse(xp, lowest, values, found, windows.carve(mask, values.shape))
+        as_one(xp, refuse, lowest, values, found, windows.carve(mask, values.shape))
 
 
 def refuse(xp: Any, lowest: float, values: Any, found: Any, kept: Any) -> None:
@@ -191,7 +191,7 @@ class Block:
         self.maps = floats[: phases.phases].reshape(phases.phases, *shape)
         for number, _, _, full in phases.places:
             if not full:
-                self.maps[number] = empty  # what no element is sorted to stays so for all maps
+                xp.copyto(self.maps[number], empty)  # what no element is sorted to stays so for all maps
         self.mask = mask
         self.spare = counts[-1]
         targets = map(_Maxima, floats[phases.phases :], counts)

@@ -39,6 +39,7 @@ class _BatchNorm(Op, abstract=True):
     scratch = ("work", "stats", "first", "second", "scale")
     work = 5
     batch_last = True
+    steady = ("measure", "normalise", "project", "pass_down")
     inplace = (("data", "output"), ("doutput", "ddata"))
     #: whether the output `var` holds 1 / sqrt(variance + eps)
     inverse_shown = True
@@ -140,7 +141,7 @@ class _BatchNorm(Op, abstract=True):
 
     def measure(self, xp: Any, data: Any, work: Any, stats: Any) -> None:
         """stats (3, C): how many numbers a channel has, their mean, the squares of the rest summed up."""
-        stats[0] = data.size // max(1, stats.shape[1])
+        xp.copyto(stats[0], data.size // max(1, stats.shape[1]))
         deviations(xp, data, self.axis % data.ndim, stats[1], stats[2], work)
 
     def settle(
@@ -232,7 +233,7 @@ class _BatchNorm(Op, abstract=True):
 
     def project(self, xp: Any, doutput: Any, data: Any, mean: Any, work: Any, stats: Any) -> None:
         """stats (3, C): numbers of a channel, the sums of doutput and of doutput * (data - mean)."""
-        stats[0] = data.size // max(1, stats.shape[1])
+        xp.copyto(stats[0], data.size // max(1, stats.shape[1]))
         projections(xp, doutput, data, self.axis % data.ndim, mean, stats[1], stats[2], work)
 
     def combine(

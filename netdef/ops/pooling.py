@@ -122,6 +122,7 @@ class Pooling(Windowed):
     outputs = ("output", "winner", "slope", "factor")
     batched = ("data", *outputs)
     batch_last = True
+    steady = ("forward", "backward")
     scratch = (
         *("partial", "padded", "mask", "taken", "share", "lengths", "power", "phases", "numbers"),
         *("places", "offsets", "ones"),
@@ -309,7 +310,7 @@ class Pooling(Windowed):
             data = power
         sum_pooling.forward(xp, axes, data, output, phases, partial, ones)
         if self.pool_type == "avg":
-            windows.fill_with_lengths(axes, self.count_include_pad, lengths)
+            windows.fill_with_lengths(xp, axes, self.count_include_pad, lengths)
             xp.divide(output, lengths, out=output)
         elif self._powers:
             (xp.sqrt if self.p_value == 2 else xp.cbrt)(output, out=output)
@@ -344,12 +345,12 @@ class Pooling(Windowed):
     ) -> None:
         """Write how many taps there are from the first maximum of a window on, 0 where nothing equals it."""
         if padded is not None:
-            padded[...] = -math.inf  # padding is no winner, however low the numbers are
+            xp.copyto(padded, -math.inf)  # padding is no winner, however low the numbers are
             xp.copyto(windows.interior(padded, axes, 2), data)
             data = padded
         mask, taken = (windows.carve(space.reshape(-1), output.shape) for space in (mask, taken))
-        winner[...] = 0
-        taken[...] = False
+        xp.copyto(winner, 0)
+        xp.copyto(taken, False)
         for tap in windows.each_tap(windows.taps(xp, data, axes, 2), axes, 2):
             xp.equal(tap, output, out=mask)
             xp.logical_or(taken, mask, out=taken)
@@ -379,12 +380,15 @@ class Pooling(Windowed):
         doutput, winner, slope, factor, ddata = (self._seen(xp, array) for array in arrays)
         axes = self._axes(ddata.shape)
         if self.pool_type != "max":
+            heads = doutput
             if self.pool_type == "avg":
-                windows.fill_with_lengths(axes, self.count_include_pad, lengths)
-                doutput = xp.divide(doutput, lengths, out=ordered(share, doutput))
+                heads = ordered(share, doutput)
+                windows.fill_with_lengths(xp, axes, self.count_include_pad, lengths)
+                xp.divide(doutput, lengths, out=heads)
             elif self._powers:
-                doutput = xp.multiply(doutput, factor, out=ordered(share, doutput))
-            sum_pooling.backward(xp, axes, doutput, ddata, phases, partial)
+                heads = ordered(share, doutput)
+                xp.multiply(doutput, factor, out=heads)
+            sum_pooling.backward(xp, axes, heads, ddata, phases, partial)
             if self._powers:
                 xp.multiply(ddata, slope, out=ddata)
             return

@@ -57,9 +57,9 @@ def _total(xp: Any, data: Any, output: Any, first: int, ones: Any) -> None:
     """
     count = ones.size
     if not data.flags.c_contiguous or data.itemsize < 4:
-        xp.add.reduce(data, axis=tuple(range(first, first + data.ndim - output.ndim)), out=output)
+        xp.sum(data, axis=tuple(range(first, first + data.ndim - output.ndim)), out=output)
         return
-    ones.fill(1)
+    xp.copyto(ones, 1)
     if first == 1:
         xp.matmul(ones, data.reshape(data.shape[0], count, data.shape[-1]), out=output)
     else:
@@ -83,12 +83,12 @@ def backward(xp: Any, axes: Axes, doutput: Any, ddata: Any, phases: Any, partial
         stride == axis.stride and axis.pad + axis.size <= pitch * stride
         for axis, stride, pitch in zip(axes, maps.strides, maps.pitch)
     )
-    spaces[0] = 0
+    xp.copyto(spaces[0], 0)
     heads = maps.outputs(spaces[0], shape)
     for slab in maps.slabs():
         xp.copyto(heads, doutput[slab])
         if not covered:
-            ddata[slab] = 0
+            xp.copyto(ddata[slab], 0)
         for (_, source, target, _), made in zip(maps.places, _spread(xp, maps, spaces)):
             xp.copyto(ddata[slab][source], made.reshape(shape)[target])
 

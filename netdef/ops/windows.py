@@ -323,7 +323,7 @@ def reduce(
     """
     targets = [*_carve_all(partial, between(axes, data.shape, first)), output]
     for number, (axis, source, target) in enumerate(zip(axes, [data, *targets], targets)):
-        target[...] = start
+        xp.copyto(target, start)
         slide(xp, join, source, target, axis, first + number)
 
 
@@ -332,7 +332,7 @@ def distribute(xp: Any, doutput: Any, axes: Sequence[Axis], first: int, ddata: A
     sources = [*_carve_all(partial, between(axes, ddata.shape, first)), doutput]
     for number in reversed(range(len(axes))):
         target = sources[number - 1] if number else ddata
-        target[...] = 0
+        xp.copyto(target, 0)
         spread(xp, sources[number], target, axes[number], first + number)
 
 
@@ -341,12 +341,13 @@ def _carve_all(flat: Any, shapes: Sequence[Full]) -> list[Any]:
     return [carve(flat, shape, start) for shape, start in zip(shapes, starts)]
 
 
-def fill_with_lengths(axes: Sequence[Axis], padding: bool, lengths: Any) -> None:
+def fill_with_lengths(xp: Any, axes: Sequence[Axis], padding: bool, lengths: Any) -> None:
     """Write the number of elements of every window to `lengths` (O...); at least 1, so that it can divide."""
-    lengths[...] = 1
+    xp.copyto(lengths, 1)
     for number, axis in enumerate(axes):
         for window, length in enumerate(axis.lengths(padding)):
-            lengths[along(number, window)] *= max(1, length)
+            part = lengths[along(number, slice(window, window + 1))]
+            xp.multiply(part, max(1, length), out=part)
 
 
 def load(xp: Any, data: Any, axes: Sequence[Axis], image: Any) -> None:

@@ -18,9 +18,9 @@ PACKED = 2**19
 #: Bytes of a call with its arguments: arrays that are views of the arena, lists and a tuple of them.  They
 #: are 1.7 to 2.1 KB by `tracemalloc` (CPython 3.11, numpy 2.4).
 CALL = 1792
-#: Bytes of what a steady kernel comes to (`replay`): 14 to 36 calls of some 650 bytes for convolutions in
-#: training, by `tracemalloc`.
-STEADY = 20 * 2**10
+#: Bytes of what a steady kernel comes to (`replay`): 8 KB for each of ResNet-20's, 11 of LeNet's and 27 of
+#: CIFAR-10 quick's, which are few; 400 to 600 for each call, by `tracemalloc`.
+STEADY = 9 * 2**10
 #: Bytes of the interpreter that a forked process does not share for long.  Whoever of the two writes to a
 #: page first gets a copy, and reference counts, counters of the bytecode and free places are in nearly all
 #: pages of the code and the types that a step uses: 1.5 MiB after the fork, 3 to 5 MiB after a few steps

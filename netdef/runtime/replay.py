@@ -12,9 +12,11 @@ from functools import partial
 from typing import Any
 
 #: what computes nothing: views, and what looks at memory
-VIEWS = frozenset({"lib", "moveaxis", "swapaxes", "may_share_memory"})
+VIEWS = frozenset({"finfo", "lib", "moveaxis", "swapaxes", "may_share_memory"})
 #: what computes beside universal functions, and which of it only looks for the array's method of its name
-COMPUTING, METHODS = frozenset({"copyto"}), frozenset({"clip", "sum"})
+COMPUTING, METHODS = frozenset({"copyto"}), frozenset({"clip", "mean", "sum"})
+#: universal functions whose output numpy wants by name, lest it be taken for a third operand
+BY_NAME = frozenset({"maximum", "minimum"})
 #: a function with its positional arguments
 _Call = tuple[Callable[..., Any], Sequence[Any]]
 
@@ -40,9 +42,9 @@ class Recorder:
             return function
         if name in METHODS:
             make = _method(name)
-        elif isinstance(function, self._xp.ufunc):
+        elif isinstance(function, self._xp.ufunc) and name not in BY_NAME:
             make = _universal(function)
-        elif name in COMPUTING:
+        elif isinstance(function, self._xp.ufunc) or name in COMPUTING:
             make = _plain(function)
         else:
             raise TypeError(f"a steady kernel may not call {name}")
@@ -55,6 +57,12 @@ class Recorder:
 
         setattr(self, name, noting)
         return noting
+
+    def note(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Make and note a call of a function that takes `xp` itself first, and may look at values."""
+        function(self._xp, *arguments)
+        self.calls.append((function, (self._xp, *arguments)))
+        self.complete = self.complete and all(map(self._known, arguments))
 
     def _known(self, operand: Any) -> bool:
         array = isinstance(operand, self._xp.ndarray)

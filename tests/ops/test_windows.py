@@ -120,7 +120,7 @@ def test_lengths_of_windows():
             expected = [sum(place in legal for place in range(s, s + kernel)) for s in starts]
             assert axis.lengths(padding) == expected
             filled = np.full(3, np.nan)
-            windows.fill_with_lengths([axis], padding, filled)
+            windows.fill_with_lengths(np, [axis], padding, filled)
             assert filled.tolist() == [max(1, length) for length in expected]
 
 

@@ -66,8 +66,8 @@ def test_it_is_told():
     assert told.endswith(", 4.00 MiB for pages of the interpreter in each but the first")
 
 
-def traced(threads, script):
-    """What a script tells about CIFAR-10 quick, whose training step is `trainer`, in a process of its own."""
+def traced(net, threads, script):
+    """What a script tells about a net's training, with a `trainer`, in a process of its own."""
     start = f"""
         import gc, json, tracemalloc
         import numpy as np
@@ -80,7 +80,7 @@ def traced(threads, script):
         from netdef.train.trainer import Trainer
 
         set_threads({threads}, forks={threads > 1})
-        loaded = load_net("benchmarks/nets/cifar10_quick.yaml", NetState(phase="TRAIN"), Findings(), ())
+        loaded = load_net("benchmarks/nets/{net}.yaml", NetState(phase="TRAIN"), Findings(), ())
         trainer = Trainer(loaded.spec.solver, loaded, Blobs(seed=0))
     """
     code = textwrap.dedent(start) + textwrap.dedent(script)
@@ -91,6 +91,7 @@ def traced(threads, script):
 def test_calls_are_about_as_large_as_said():
     """As traced by the interpreter itself where a net with many shards is bound."""
     size, calls = traced(
+        "cifar10_quick",
         2,
         """
         trainer.runner.executor.plan(True)
@@ -108,6 +109,7 @@ def test_calls_are_about_as_large_as_said():
 def test_what_steady_kernels_come_to_is_about_as_large_as_said():
     """As traced by the interpreter itself in the first training step."""
     size, kernels = traced(
+        "lenet",
         1,
         """
         bound = trainer.runner.executor.bound(True)
@@ -118,5 +120,5 @@ def test_what_steady_kernels_come_to_is_about_as_large_as_said():
         print(json.dumps([tracemalloc.get_traced_memory()[0], count_steady(bound.plan)]))
         """,
     )
-    assert kernels >= 24
-    assert 0.6 * STEADY < size / kernels < 1.7 * STEADY
+    assert kernels >= 16
+    assert 0.6 * STEADY < size / kernels < 1.5 * STEADY
