@@ -20,10 +20,12 @@ SMALL = 1e6
 WIDTH = 16
 #: for each small product with another weight than the one before, as groups have
 OTHER_WEIGHT = 300.0
-#: for each call of numpy in a loop, views included
-CALL = 2000.0
+#: for each call of numpy; views are made in the first pass alone (`runtime.replay`)
+CALL = 700.0
 #: for each element of a copy in cache and of one beyond, and for each row that lies in one piece
 COPY, FETCH, ROW = 0.10, 0.25, 5.0
+#: for each element of columns that a product reads once more than it would otherwise
+AGAIN = 0.05
 #: for each element that is added to an array, and for each row that lies in one piece
 ADD, ADD_ROW = 0.15, 12.0
 #: for each element that is multiplied by a number or added, with rows of a hundred elements
@@ -44,7 +46,8 @@ def small(count: float, rows: float, columns: float, inner: float) -> float:
     if work > SMALL:
         return product(count, rows, columns, inner)
     whole = 1.3 * -(-columns // WIDTH) * WIDTH / columns
-    loss = whole if columns % (2 * WIDTH) == 0 else max(whole, 1.5)
+    apart = 1.5 if columns > 2 * WIDTH else 1.8
+    loss = whole if columns % (2 * WIDTH) == 0 else max(whole, apart)
     return count * (100 + 2 * work * loss * (1 + 2 / rows + 6 / inner) / RATE)
 
 
@@ -82,7 +85,8 @@ def columns(sizes: Sizes) -> float:
     """The copy of all columns, where the data are not the columns."""
     if sizes.pointwise:
         return 0
-    return copied(sizes.batch * math.prod(sizes.counts) * sizes.channels * sizes.taps, run(sizes))
+    elements = sizes.batch * math.prod(sizes.counts) * sizes.channels * sizes.taps
+    return copied(elements, run(sizes)) + elements * AGAIN
 
 
 def band(sizes: Sizes, bands: Bands) -> float:

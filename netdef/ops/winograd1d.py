@@ -31,6 +31,10 @@ TILE = 4
 KERNELS = range(2, 6)
 #: floats of a block at its points, of what is read and of what is made
 BLOCK = 256 * 1024
+#: floats of a block up to which its points stay in the second-level cache
+CACHED = 384 * 1024
+#: for each number that a transform reads or writes there, and beyond, in nanoseconds
+NEAR, FAR = 0.15, 0.3
 #: how much longer small products take that sum up hundreds of columns into a few dozen numbers a row
 LONG = 1.4
 
@@ -154,7 +158,9 @@ class _Pieces:
         tiles = windows.carve(space, (axis.kernel, *products.shape[1:4], axis.windows, batch))
         xp.matmul(matrix, products.reshape(self.points, -1), out=tiles.reshape(axis.kernel, -1))
         target = target.reshape(groups, -1, *target.shape[1:]).swapaxes(1, 2)
-        xp.copyto(target[:, :, :, max(0, axis.windows * TILE - axis.pad) :], 0)
+        rest = target[:, :, :, max(0, axis.windows * TILE - axis.pad) :]
+        if rest.size:
+            xp.copyto(rest, 0)
         for tap, (here, places) in enumerate(_taps(axis)):
             part, values = target[:, :, :, places], tiles[tap][:, :, :, here]
             if tap < TILE:
@@ -211,11 +217,14 @@ class Winograd1D(Algorithm):
         source, result, count = pieces.source, pieces.result, pieces.count
         groups, points = sizes.groups, pieces.points
         inner, filters = source.channels / groups, result.channels / groups
-        others = count * 32 * conv_cost.CALL
+        others = count * 16 * conv_cost.CALL
+        block = points * (pieces.elements(source) + pieces.elements(result))
+        moved = NEAR if block <= CACHED else FAR
         for side in (source, result):
             elements, tile = pieces.elements(side), side.tiles.kernel
             others += conv_cost.copied(count * tile * elements, sizes.batch)
-            others += conv_cost.product(count, points, elements, tile)
+            others += count * (points + tile) * elements * moved
+        others += count * result.tiles.kernel * pieces.elements(result) * conv_cost.FETCH
         if which == WEIGHT:
             others += count * points * math.prod(sizes.weight) / sizes.axes[1].kernel * conv_cost.ADD
             products = count * points * groups * pieces.kernel
