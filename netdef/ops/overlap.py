@@ -123,11 +123,10 @@ class Overlap(Turning):
         bands = -(-pieces.first.windows // pieces.bands.rows)
         blocks = bands * -(-pieces.chunks // pieces.block)
         row = pieces.chunks * sizes.channels * math.prod(sizes.kernel[1:]) * pieces.columns
-        copies = conv_cost.band(sizes, pieces.bands) + conv_cost.copied(
-            row * pieces.bands.space[1] * bands,
-            min(pieces.columns, conv_cost.run(sizes)),
-        )
-        copies += blocks * 12 * conv_cost.CALL
+        elements = row * pieces.bands.space[1] * bands
+        copies = conv_cost.band(sizes, pieces.bands) + blocks * 12 * conv_cost.CALL
+        copies += conv_cost.copied(elements, min(pieces.columns, conv_cost.run(sizes)))
+        copies += elements * conv_cost.AGAIN
         count, filters = pieces.chunks * pieces.first.windows * sizes.groups, sizes.filters / sizes.groups
         if which == WEIGHT:
             sums = count * sizes.inner * filters * conv_cost.ADD

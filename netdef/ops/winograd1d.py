@@ -34,7 +34,7 @@ BLOCK = 256 * 1024
 #: floats of a block up to which its points stay in the second-level cache
 CACHED = 384 * 1024
 #: for each number that a transform reads or writes there, and beyond, in nanoseconds
-NEAR, FAR = 0.15, 0.3
+NEAR, FAR = 0.12, 0.3
 #: how much longer small products take that sum up hundreds of columns into a few dozen numbers a row
 LONG = 1.4
 
@@ -224,7 +224,10 @@ class Winograd1D(Algorithm):
             elements, tile = pieces.elements(side), side.tiles.kernel
             others += conv_cost.copied(count * tile * elements, sizes.batch)
             others += count * (points + tile) * elements * moved
-        others += count * result.tiles.kernel * pieces.elements(result) * conv_cost.FETCH
+        made = count * pieces.elements(result)
+        others += made * result.tiles.kernel * conv_cost.FETCH
+        overlapping = made * (result.tiles.kernel - TILE)
+        others += conv_cost.added(overlapping, sizes.batch) - conv_cost.copied(overlapping, sizes.batch)
         if which == WEIGHT:
             others += count * points * math.prod(sizes.weight) / sizes.axes[1].kernel * conv_cost.ADD
             products = count * points * groups * pieces.kernel
