@@ -55,7 +55,6 @@ class Recorder:
             self.calls.append(call)
             self.complete = self.complete and all(map(self._known, (*arguments, *named.values())))
 
-        setattr(self, name, noting)
         return noting
 
     def note(self, function: Callable[..., None], *arguments: Any) -> None:

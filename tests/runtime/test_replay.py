@@ -1,6 +1,8 @@
 """Calls that are noted in a first pass are made again in others."""
 
+import gc
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -69,6 +71,21 @@ def test_what_copies_on_the_way_runs_anew():
             repeated(np, data, output)
             assert output.tolist() == [value + number for number in range(6)]
         assert (repeated.calls is None) == (not data.flags.c_contiguous)
+
+
+def test_nothing_outlives_the_kernel():
+    """Memory is free as soon as a plan is: no cycle waits for the collector."""
+    gc.collect()
+    gc.disable()
+    try:
+        data, output = np.ones((3, 4)), np.empty((4, 3))
+        repeated, held = Repeated(np, kernel), weakref.ref(data)
+        for _ in range(2):
+            repeated(np, data, output, 2.0)
+        del data, repeated
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_a_pass_that_fails_is_not_kept():
