@@ -18,7 +18,8 @@ class Algorithm:
     """One way to compute a convolution and its gradients, for the sizes that it `serves`.
 
     All arrays have the channels second and may have any strides; `space` is a flat workspace of the dtype in
-    which sums are made, with as many elements as `room` says.  Nothing is kept between calls.
+    which sums are made, with as many elements as `room` says.  Nothing is kept between calls.  Convolutions
+    are steady: all is computed by functions of `xp`, which sizes and memory alone decide.
     """
 
     name: ClassVar[str]
