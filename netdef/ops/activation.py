@@ -26,7 +26,7 @@ class Relu(FromOutput):
     def value(self, xp: Any, data: Any, output: Any, work: Any) -> None:
         if output.dtype.kind == "f":
             # maximum(data, 0) misses numpy's vector loop, clip does not: 80 against 280 us for 64x20x24x24
-            data.clip(0, math.inf, out=output)
+            xp.clip(data, 0, math.inf, out=output)
         else:
             xp.maximum(data, 0, out=output)
 
@@ -61,7 +61,7 @@ class _Softrelu(FromOutput, abstract=True):
         xp.negative(work, out=work)
         xp.exp(work, out=work)
         xp.log1p(work, out=work)
-        data.clip(0, math.inf, out=output)
+        xp.clip(data, 0, math.inf, out=output)
         xp.add(output, work, out=output)
 
     def slope(self, xp: Any, output: Any, work: Any) -> Any:  # sigmoid(x) = 1 - e^-y
@@ -128,6 +128,7 @@ class Activation(Op):
 
     act_type = Enum("relu", "sigmoid", "tanh", "softrelu", "softsign", help="the function")
 
+    steady = ("forward", "backward")
     scratch = ("work",)
     batched = ("data", "output")
     batch_last = None

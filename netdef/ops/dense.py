@@ -26,6 +26,7 @@ class FullyConnected(Op):
     transpose = Bool(False, "the weight is stored as (K, num_hidden)")
 
     inputs = ("data", "weight", "bias")
+    steady = ("forward", "backward")
     batched = ("data", "output")
     batch_last = None
     onnx = (
