@@ -1,9 +1,9 @@
 """Convolution with fewer multiplications along its last axis, and sums over the rows of the kernel.
 
 Minimal filtering along one axis (`toomcook`; Maji et al. 2019) saves less than along two, but its transforms
-take a tenth of the time: it is the quickest with some dozens of channels.  Each row is cut into tiles of four
-outputs, which are transformed to points.  There, the rows lie behind each other in memory, so that what a row
-of the output needs of several rows is one matrix, which overlaps the next (MEC, Cho and Brand 2017).
+multiply an eighth or less: it is the quickest with some dozens of channels.  Each row is cut into tiles of
+four outputs, which are transformed to points.  There, the rows lie behind each other in memory, so that what
+a row of the output needs of several rows is one matrix, which overlaps the next (MEC, Cho and Brand 2017).
 
 The gradients are the adjoints of these steps: the output's gradient goes to points as the output came from
 them, and the data's comes from there as the data went.
@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from netdef.ops import conv_cost, windows
 from netdef.ops.arrays import batch_last, copy_rows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
-from netdef.ops.conv_blocks import band_of, elements_of, evenly, joined, neighbours
+from netdef.ops.conv_blocks import band_of, elements_of, evenly, neighbours
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
-from netdef.ops.epilogue import Epilogue
+from netdef.ops.epilogue import NOTHING, Epilogue
 from netdef.ops.shapes import Full
 from netdef.ops.toomcook import Transforms, transforms
 
@@ -98,24 +98,22 @@ class _Pieces:
         array: Any,
         side: _Side,
         rows: slice,
-        order: tuple[int, int],
         spaces: Sequence[Any],
+        by_row: bool = False,
     ) -> Any:
         """What is under some rows, of an array (N, C, rows, S), at its points.
 
-        It is (points, groups, rows, channels of a group, columns) for the order (3, 2), for the order (2, 3)
-        with channels and rows exchanged.  Tiles lie in the first of two workspaces, points in the other one.
+        It is (points, groups, channels of a group, rows, columns), `by_row` with rows before channels.  Tiles
+        lie in the first of two workspaces, points in the other one.
         """
         under, here = band_of(side.rows, rows)
         source = batch_last(array[:, :, here])
         source = source.reshape(self.groups, side.channels // self.groups, *source.shape[1:])
         axes = (under, side.tiles)
-        lengths = (source.shape[1], under.extent)
-        if order == (3, 2):
-            lengths = lengths[::-1]
+        lengths = (under.extent, source.shape[1]) if by_row else (source.shape[1], under.extent)
         shape = (side.tiles.kernel, self.groups, *lengths, side.tiles.windows, source.shape[-1])
         tiles = windows.carve(spaces[0], shape)
-        seen = tiles.transpose(0, 1, *order, 4, 5)
+        seen = tiles.swapaxes(2, 3) if by_row else tiles
         if windows.inside(axes):
             copy_rows(xp, seen, xp.moveaxis(windows.taps(xp, source, axes[1:], 3), 3, 0))
         else:
@@ -240,39 +238,41 @@ class Winograd1D(Algorithm):
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
-        pieces, shapes = _plan(sizes, FORWARD)
-        *spaces, below, filters, copied, _ = carved(space, shapes)
-        change = transforms(xp, sizes.kernel[1:], pieces.points, space.dtype.name)
         by_row = sizes.by_group(weight).transpose(0, 1, 3, 2, 4)
-        matrix = self._filters(xp, change, by_row, copied, filters)
-        target = batch_last(output)
-        direct = epilogue.addend is None and joined(target, space)
-        bias, addend = sizes.by_channel(epilogue.bias, 1), epilogue.last
-        for rows in pieces.blocks():
-            points = pieces.transform(xp, change.data, data, pieces.source, rows, (3, 2), spaces)
-            products = pieces.filter(xp, matrix, points, spaces[0])
-            result = target[:, rows]
-            sums = result if direct else windows.carve(below.reshape(-1), result.shape)
-            pieces.spread(xp, change.output, products, spaces[1], sums)
-            epilogue.finish(xp, sums, result, bias, None if addend is None else addend[:, rows])
+        self._run(xp, sizes, FORWARD, data, by_row, epilogue, output, space)
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """Each row of the data gets something of as many rows of the output as the kernel has."""
-        pieces, shapes = _plan(sizes, DATA)
+        by_row = sizes.by_group(weight)[:, :, :, ::-1].transpose(0, 2, 3, 1, 4)
+        self._run(xp, sizes, DATA, doutput, by_row, NOTHING, ddata, space)
+
+    def _run(
+        self,
+        xp: Any,
+        sizes: Sizes,
+        which: str,
+        source: Any,
+        weight: Any,
+        epilogue: Epilogue,
+        result: Any,
+        space: Any,
+    ) -> None:
+        """The output, or the data's gradient, with the weight as `_filters` wants it."""
+        pieces, shapes = _plan(sizes, which)
         *spaces, below, filters, copied, _ = carved(space, shapes)
         change = transforms(xp, sizes.kernel[1:], pieces.points, space.dtype.name)
-        by_row = sizes.by_group(weight)[:, :, :, ::-1].transpose(0, 2, 3, 1, 4)
-        matrix = self._filters(xp, change, by_row, copied, filters)
-        target = batch_last(ddata)
-        direct = neighbours(target, space)
+        there, back = (change.heads, change.data.T) if which == DATA else (change.data, change.output)
+        matrix = self._filters(xp, change, weight, copied, filters)
+        target = batch_last(result)
+        direct = epilogue.addend is None and neighbours(target, space)
+        bias, addend = sizes.by_channel(epilogue.bias, 1), epilogue.last
         for rows in pieces.blocks():
-            points = pieces.transform(xp, change.heads, doutput, pieces.source, rows, (3, 2), spaces)
+            points = pieces.transform(xp, there, source, pieces.source, rows, spaces, by_row=True)
             products = pieces.filter(xp, matrix, points, spaces[0])
-            result = target[:, rows]
-            sums = result if direct else windows.carve(below.reshape(-1), result.shape)
-            pieces.spread(xp, change.data.T, products, spaces[1], sums)
-            if not direct:
-                xp.copyto(result, sums)
+            part = target[:, rows]
+            sums = part if direct else windows.carve(below.reshape(-1), part.shape)
+            pieces.spread(xp, back, products, spaces[1], sums)
+            epilogue.finish(xp, sums, part, bias, None if addend is None else addend[:, rows])
 
     @staticmethod
     def _filters(xp: Any, change: Transforms, weight: Any, copied: Any, filters: Any) -> Any:
@@ -296,11 +296,10 @@ class Winograd1D(Algorithm):
         matrix = (inner, filters) if turned else (filters, inner)
         shape = (pieces.points, sizes.groups, pieces.kernel, *matrix)
         share, total = share.reshape(shape), total.reshape(shape)
-        order, source, result = (2, 3), pieces.source, pieces.result
         sums = total
         for rows in pieces.blocks():
-            below = pieces.transform(xp, change.data, data, source, rows, order, (tiles, points))
-            above = pieces.transform(xp, change.heads, doutput, result, rows, order, (tiles, heads))
+            below = pieces.transform(xp, change.data, data, pieces.source, rows, (tiles, points))
+            above = pieces.transform(xp, change.heads, doutput, pieces.result, rows, (tiles, heads))
             point, group, channel, row, item = below.strides
             length = (rows.stop - rows.start) * pieces.columns
             steps = (point, group, row, channel, item)

@@ -7,6 +7,7 @@ import weakref
 import numpy as np
 import pytest
 
+from netdef.ops.arrays import as_one
 from netdef.runtime.replay import Recorder, Repeated
 
 
@@ -36,6 +37,42 @@ def test_the_same_calls_with_other_values():
         np.testing.assert_array_equal(output, expected(data, 2.5))
         data[...] = random.standard_normal(data.shape)
     assert len(repeated.calls) == 5
+
+
+def test_what_looks_at_values_is_one_call():
+    """It looks at those of each pass, and may do something else then."""
+
+    def double(xp, array):
+        if array.min() > 0:
+            xp.multiply(array, 2, out=array)
+
+    def looking(xp, data, output):
+        xp.copyto(output, data)
+        as_one(xp, double, output)
+        xp.add(output, 1, out=output)
+
+    data, output = np.ones(3), np.empty(3)
+    repeated = Repeated(np, looking)
+    for value, right in ((1, 3), (-1, 0), (4, 9)):
+        data[...] = value
+        repeated(np, data, output)
+        assert output.tolist() == [right] * 3
+    assert [function for function, _ in repeated.calls] == [np.copyto, double, np.add]
+    looking(np, data, output)
+    assert output.tolist() == [9] * 3, "without a recorder it is a plain call"
+
+
+def test_memory_that_is_not_known_is_found_there_too():
+    def copying(xp, data, output):
+        as_one(xp, lambda xp, values: xp.copyto(output, values), data + 1)
+
+    data, output = np.zeros(2), np.empty(2)
+    repeated = Repeated(np, copying)
+    for value in (1, 2):
+        data[...] = value
+        repeated(np, data, output)
+        assert output.tolist() == [value + 1] * 2
+    assert repeated.calls is None
 
 
 def test_calls_are_noted_in_order():
