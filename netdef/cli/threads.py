@@ -8,13 +8,13 @@ _VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VEC
 
 
 def hold_blas_to_one_thread() -> None:
-    """Ask BLAS for one thread, unless the environment says otherwise; call it before numpy is loaded.
+    """Ask BLAS for one thread, whatever the environment says; call it before numpy is loaded.
 
     A second thread gains little on the matrices of small nets, spins while another process has its core (a
-    training step was then measured to take 60 times as long), and changes the last bits of sums.
+    step was then measured to take 5 to 60 times as long), and changes the last bits of sums.  Containers and
+    job systems often set these variables to the number of cores.
     """
-    for variable in _VARIABLES:
-        os.environ.setdefault(variable, "1")
+    os.environ.update(dict.fromkeys(_VARIABLES, "1"))
 
 
 def use_threads(count: int | None) -> None:
