@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from netdef.ops import layouts, windows
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_sizes import Sizes
-from netdef.ops.convolution import ONNX, POINT, Convolving, bias_gradient, with_axis
+from netdef.ops.convolving import ONNX, POINT, Convolving, bias_gradient, with_axis
 from netdef.ops.epilogue import NOTHING
 from netdef.ops.fields import Bool, Dims
 from netdef.ops.foreign import As, Fixed

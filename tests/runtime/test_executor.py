@@ -7,7 +7,7 @@ import pytest
 from interpreter import Interpreter, shapes_of
 
 import netdef as mx
-from netdef.ops import convolution
+from netdef.ops import convolving
 from netdef.ops.conv_choice import PLAIN
 from netdef.runtime import pieces, planner
 from netdef.runtime.executor import Executor
@@ -44,7 +44,7 @@ def test_sharing_memory_changes_no_value(monkeypatch):
     Uncut, batch first and with plain columns, because anything else adds up in another order than the
     interpreter, which tunes no operator.
     """
-    monkeypatch.setattr(convolution, "choose", lambda *_: PLAIN)
+    monkeypatch.setattr(convolving, "choose", lambda *_: PLAIN)
     monkeypatch.setattr(pieces, "MOST", 1)
     monkeypatch.setattr(planner, "shard", lambda *_: Sharding())
     net = lenet()
