@@ -67,6 +67,10 @@ class Declared:
         """The typed values by name, in the order of declaration."""
         return {name: getattr(self, field.attribute) for name, field in self.fields.items()}
 
+    def given_values(self) -> dict[str, Any]:
+        """Those of `values` that were given, for another one like this."""
+        return {name: value for name, value in self.values().items() if name in self.given}
+
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen; {name} cannot be set")
 
@@ -77,5 +81,5 @@ class Declared:
         return hash((type(self), tuple(self.values().items())))
 
     def __repr__(self) -> str:
-        listed = ", ".join(f"{name}={value!r}" for name, value in self.values().items() if name in self.given)
+        listed = ", ".join(f"{name}={value!r}" for name, value in self.given_values().items())
         return f"{type(self).__name__}({listed})"

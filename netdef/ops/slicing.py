@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netdef.ops.arrays import as_stored
+from netdef.ops.arrays import as_stored, batch_last, copy_rows
 from netdef.ops.base import Op, Variadic
 from netdef.ops.fields import Bool, Dims, Float, Int, OpenDims
 from netdef.ops.shapes import Full, Shape, ShapeError, Shapes, show
@@ -24,16 +24,18 @@ class _Part(Op, abstract=True):
     """A part of the data: data -> output."""
 
     work = 0
+    steady = ("forward", "backward")
 
     def _cut(self, whole: Full, part: Full) -> Cut:
         """Where the output lies in the data."""
         raise NotImplementedError
 
     def forward(self, xp: Any, data: Any, output: Any) -> None:
-        xp.copyto(output, data[self._cut(data.shape, output.shape)])
+        part = data[self._cut(data.shape, output.shape)]
+        copy_rows(xp, batch_last(output), batch_last(part))
 
     def backward(self, xp: Any, doutput: Any, ddata: Any) -> None:
-        ddata[...] = 0
+        xp.copyto(ddata, 0)
         xp.copyto(ddata[self._cut(ddata.shape, doutput.shape)], doutput)
 
 
@@ -77,10 +79,13 @@ class Slice(_Region, _Part):
     slice (crop in older versions).
     """
 
+    batched = ("data", "output")
+    batch_last = None
     names = ("slice", "crop", "_sparse_slice")
     examples = (
         ({"begin": (1, 0), "end": (3, 2)}, {"data": (4, 3, 2)}),
         ({"begin": (None, -2), "end": (-1, None)}, {"data": (4, 3, 2)}),
+        ({"begin": (None, 1, 1), "end": (None,) * 3, "step": (1, 1, 2)}, {"data": (4, 3, 6)}),
         ({"begin": (3, None, 0), "end": (0, None, 9), "step": (-2, -1, None)}, {"data": (4, 3, 2)}),
     )
 
@@ -91,6 +96,12 @@ class Slice(_Region, _Part):
         s.merge("output", self._sizes(s, "data"), f"begin {self.begin} to end {self.end} of {show(data)}")
         output, count = s["output"] or (), len(self.begin)
         s.merge("data", (*(None,) * count, *output[count:]))
+
+    def samples(self, s: Shapes) -> tuple[str, ...]:
+        """Every sample is by itself where the first axis is taken whole, however many there are."""
+        first = self._region()[0] if self.begin else slice(None)
+        whole = not first.start and first.stop is None and first.step in (None, 1)
+        return self.batched if whole else ()
 
     def _cut(self, whole: Full, part: Full) -> Cut:
         return self._region()

@@ -81,6 +81,5 @@ class _Absorber:
 def _extended(made: Node, after: Node, more: tuple[Entry, ...], **does: bool) -> Node:
     """A convolution that does the work of the operator after it, too."""
     assert isinstance(made.op, Op), "convolutions are operators of the forward pass"
-    values = {name: value for name, value in made.op.values().items() if name in made.op.given}
-    op = FusedConvolution.trusted({**values, **does})
+    op = FusedConvolution.trusted({**made.op.given_values(), **does})
     return Node(op, f"{made.name}+{after.name}", (*made.inputs, *more), origin=made.origin)

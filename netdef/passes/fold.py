@@ -192,8 +192,7 @@ def _with_bias(op: Op) -> Op:
     """The operator, with a bias where it has none."""
     if "bias" in op.input_names():
         return op
-    given = {name: value for name, value in op.values().items() if name in op.given}
-    with_bias: Op = type(op).trusted({**given, "no_bias": False})
+    with_bias: Op = type(op).trusted({**op.given_values(), "no_bias": False})
     return with_bias
 
 

@@ -122,8 +122,7 @@ class FusedRNNCell(BaseRNNCell):
             sequence = symbol.swapaxes(sequence, dim1=0, dim2=1)
         states = self.begin_state() if begin_state is None else begin_state
         named = dict(zip(("state", "state_cell"), states))
-        op = self._operator
-        given = {name: value for name, value in op.values().items() if name in op.given}
+        given = self._operator.given_values()
         rnn = symbol.RNN(
             data=sequence, parameters=self._parameter, name=f"{self._prefix}rnn", **named, **given
         )
