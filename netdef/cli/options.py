@@ -20,6 +20,7 @@ CONV_ALGORITHMS = (
     "depthwise",
     "im2col",
     "col2im",
+    "phases",
     "overlap",
     "rowwise",
     "winograd1d",

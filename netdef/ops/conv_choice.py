@@ -11,6 +11,7 @@ from netdef.ops.depthwise import Depthwise
 from netdef.ops.direct import Direct
 from netdef.ops.im2col import Col2Im, Im2Col
 from netdef.ops.overlap import Overlap
+from netdef.ops.phases import Phases
 from netdef.ops.pointwise import Pointwise
 from netdef.ops.rowwise import RowWise
 from netdef.ops.winograd import PreparedWinograd, Winograd
@@ -24,6 +25,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         Depthwise(),
         Im2Col(),
         Col2Im(),
+        Phases(),
         Overlap(),
         RowWise(),
         Winograd1D(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from netdef.ops.arrays import batch_last
+from netdef.ops.arrays import batch_last, copy_rows
 
 
 class Epilogue(NamedTuple):
@@ -39,7 +39,7 @@ class Epilogue(NamedTuple):
         if self.rectifies:
             xp.clip(sums, 0, math.inf, out=result)
         elif not added and sums is not result:
-            xp.copyto(result, sums)
+            copy_rows(xp, result, sums)
 
     def begin(self, xp: Any, result: Any, bias: Any, addend: Any) -> None:
         """Write to a part of the output what its sums begin with; then they are made in it, and `end`."""

@@ -35,6 +35,8 @@ BLOCK = 256 * 1024
 CACHED = 384 * 1024
 #: for each number that a transform reads or writes there, and beyond, in nanoseconds
 NEAR, FAR = 0.12, 0.3
+#: for each number that is written to the side of others
+LAID = 0.4
 #: how much longer small products take that sum up hundreds of columns into a few dozen numbers a row
 LONG = 1.4
 
@@ -231,13 +233,11 @@ class Winograd1D(Algorithm):
         block = points * (pieces.elements(source) + pieces.elements(result))
         moved = NEAR if block <= CACHED else FAR
         for side in (source, result):
-            elements, tile = pieces.elements(side), side.tiles.kernel
-            others += conv_cost.copied(count * tile * elements, sizes.batch)
-            others += count * (points + tile) * elements * moved
-        made = count * pieces.elements(result)
-        others += made * result.tiles.kernel * conv_cost.FETCH
+            others += count * (points + side.tiles.kernel) * pieces.elements(side) * moved
+        read, made = (count * pieces.elements(side) for side in (source, result))
+        others += conv_cost.copied(read * source.tiles.kernel, sizes.batch) + made * TILE * LAID
         overlapping = made * (result.tiles.kernel - TILE)
-        others += conv_cost.added(overlapping, sizes.batch) - conv_cost.copied(overlapping, sizes.batch)
+        others += conv_cost.added(overlapping, sizes.batch) + overlapping * conv_cost.FETCH
         if which == WEIGHT:
             others += count * points * math.prod(sizes.weight) / sizes.axes[1].kernel * conv_cost.ADD
             products = count * points * groups * pieces.kernel
