@@ -77,10 +77,11 @@ class Team:
             self._members.append(_Member(self, len(self._members) + 1))
         members = self._members[: len(workers) - 1]
         try:
-            self._tickets.lay(len(workers[0]), len(workers))
+            if _are_dealt(workers):
+                self._tickets.lay(len(workers[0]), len(workers))
             for member in members:
                 member.tell(number)
-            failures = [go_through(workers[0], self._tickets.take())]
+            failures = [self._go_through(number, 0)]
             failures += [member.wait() for member in members]
         except BaseException:
             self.close()  # a member may have an answer left that nobody asks for
@@ -89,7 +90,6 @@ class Team:
 
     def work(self, place: int, link: _Link) -> None:
         """What a member does until it is told to end, or the process that tells it is no more."""
-        assert self._tickets is not None, "a team has tickets before it has members"
         told = 0
         with self._guard():
             while link.wait(_TOLD, told):
@@ -97,9 +97,16 @@ class Team:
                 number = link.board[_RUN]
                 if number == _END:
                     return
-                link.tell(go_through(self._runs[number][place], self._tickets.take()))
+                link.tell(self._go_through(number, place))
                 link.board[_DONE] = told
                 link.wake()
+
+    def _go_through(self, number: int, place: int) -> Failure | None:
+        """Make the calls of one process in a run."""
+        assert self._tickets is not None, "a team has tickets before it has members"
+        workers = self._runs[number]
+        mine = self._tickets.take() if _are_dealt(workers) else range(len(workers[0]))[place : place + 1]
+        return go_through(workers[place], mine)
 
     def close(self) -> None:
         """Let the members end."""
@@ -212,6 +219,11 @@ def _tell(link: _Link, told: int, what: int) -> None:
     link.board[_TOLD] = told
     with suppress(BrokenPipeError):  # waiting for the answer will find that it has ended
         link.wake()
+
+
+def _are_dealt(workers: Sequence[Sequence[Chain]]) -> bool:
+    """Whether processes take shards as they get on; where each has one at most, it is that of its place."""
+    return len(workers[0]) > len(workers)
 
 
 def go_through(chains: Sequence[Chain], numbers: Iterable[int]) -> Failure | None:
