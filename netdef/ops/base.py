@@ -274,6 +274,10 @@ class Op(Declared):
                 writes.append(name)
         return tuple(reads), tuple(writes)
 
+    def hands_down(self) -> tuple[str, ...]:
+        """All inputs, where the gradient of each is the first output's as it is; none elsewhere."""
+        return ()
+
     def samples(self, s: Shapes) -> tuple[str, ...]:
         """Tensors with the batch in front, for complete shapes; none unless every sample is by itself.
 

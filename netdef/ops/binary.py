@@ -119,6 +119,9 @@ class Plus(Binary):
     names = ("elemwise_add", "_plus", "_Plus", "_add", "_sparse_elemwise_add")
     onnx = (As("Add"),)
 
+    def hands_down(self) -> tuple[str, ...]:
+        return self.input_names()
+
 
 class GradAdd(Binary):
     """lhs + rhs, as MXNet writes it where it adds two gradients."""

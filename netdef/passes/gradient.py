@@ -85,6 +85,12 @@ def differentiate(
         if not step.writes or not any(output in arriving for output in outputs):
             continue
         tensors: dict[str, Entry | None] = dict(zip(node.read_names(), node.inputs))
+        below = [each for name in node.op.hands_down() if (each := tensors[name]) and each.node in reaches]
+        # variables have arrays of their own for their gradients
+        if below and not any(each.node.is_variable for each in below) and (whole := total(outputs[0])):
+            for each in below:
+                arriving.setdefault(each, []).append(whole)
+            continue
         for name, output in zip(node.write_names(), outputs):
             tensors[name] = output
             if f"d{name}" in step.reads:

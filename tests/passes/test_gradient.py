@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import netdef as mx
+from netdef.passes.gradient import differentiate
 from netdef.runtime.executor import Executor
 
 
@@ -170,3 +171,22 @@ def test_add_requests_accumulate():
         executor.backward(mx.nd.ones(2))
 
     assert gradient.asnumpy().tolist() == [7, 7]
+
+
+@pytest.mark.parametrize("add", [mx.sym.elemwise_add, mx.sym.add_n])
+def test_a_sum_hands_its_gradient_down(add):
+    """What is added up needs no gradient of its own, however often it is read; a variable has one."""
+    x, y = mx.sym.Variable("x"), mx.sym.Variable("y")
+    inner, other = mx.sym.square(x, name="inner"), mx.sym.sin(y, name="other")
+    net = add(add(inner, other), inner, name="outer") * inner
+    values = {"x": [2.0, 3.0], "y": [0.5, 1.0]}
+    gradients = run(net, values, [[1.0, 10.0]])
+
+    a, b = np.square(values["x"]), np.sin(values["y"])
+    np.testing.assert_allclose(gradients["x"], (4 * a + b) * 2 * np.array(values["x"]) * [1, 10])
+    np.testing.assert_allclose(gradients["y"], a * np.cos(values["y"]) * [1, 10])
+    backward = differentiate(net.heads, net.variables()[0]).backward
+    assert not [node.name for node in backward if node.forward and "outer" in node.name]
+
+    both = run(add(x, y), values, [[1.0, 10.0]])
+    assert {name: list(gradient) for name, gradient in both.items()} == {"x": [1, 10], "y": [1, 10]}
