@@ -18,11 +18,6 @@ class Epilogue(NamedTuple):
     rectifies: bool = False
 
     @property
-    def empty(self) -> bool:
-        """Whether nothing is done."""
-        return self.bias is None and self.addend is None and not self.rectifies
-
-    @property
     def last(self) -> Any:
         """The addend with the batch as its last axis (filters, O..., N); None where there is none."""
         return None if self.addend is None else batch_last(self.addend)

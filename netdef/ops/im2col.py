@@ -105,7 +105,7 @@ class Im2Col(Turning):
     def correlate(
         self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
     ) -> None:
-        """Products that more is done to are made in the workspace: the output is written once then."""
+        """Products are made in the output where that has no addend, whose memory it may be."""
         rank = len(sizes.axes)
         blocks, bands, shapes = _plan(sizes, FORWARD)
         image, columns, product, _ = carved(space, shapes)
@@ -118,7 +118,7 @@ class Im2Col(Turning):
                 for part in blocks.parts():
                     place = (part, *there)
                     result = target[place]
-                    direct = epilogue.empty and joined(result, space)
+                    direct = addend is None and joined(result, space)
                     products = result if direct else windows.carve(product.reshape(-1), result.shape)
                     xp.matmul(matrix[:, part], cols, out=sizes.matrices(products))
                     epilogue.finish(
