@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import math
 from collections.abc import Callable
 from typing import Any
+
+#: numbers of the longest row that is compared with zeros, which stay in the cache
+ZEROS = 16 * 1024
 
 
 def write_back(xp: Any, flat: Any, out: Any) -> None:
@@ -42,6 +48,27 @@ def copy_rows(xp: Any, target: Any, source: Any) -> None:
         if near == close == item and not step == pace == width * item:
             source, target = (array.view(f"V{width * item}") for array in (source, target))
     xp.copyto(target, source)
+
+
+def rectify(xp: Any, data: Any, output: Any) -> None:
+    """output = max(data, 0), for arrays of which rows of the last axes lie in one piece.
+
+    numpy's vector loop for a maximum takes two arrays, but no number: half the time of `clip` in the cache.
+    """
+    axis = next((k for k in range(1, data.ndim) if math.prod(data.shape[k:]) <= ZEROS), 0)
+    if axis and data.dtype.kind == "f" and xp.__name__ == "numpy":
+        row = data.shape[axis:]
+        xp.maximum(data, _zeros(data.dtype.name)[: math.prod(row)].reshape(row), out=output)
+    else:
+        xp.clip(data, 0, math.inf, out=output)
+
+
+@functools.cache
+def _zeros(dtype: str) -> Any:
+    """A vector of numpy's that nobody writes to."""
+    zeros = importlib.import_module("numpy").zeros(ZEROS, dtype)
+    zeros.setflags(write=False)
+    return zeros
 
 
 def as_one(xp: Any, function: Callable[..., None], *arguments: Any) -> None:

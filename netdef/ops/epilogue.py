@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
-from netdef.ops.arrays import batch_last, copy_rows
+from netdef.ops.arrays import batch_last, copy_rows, rectify
 
 
 class Epilogue(NamedTuple):
@@ -32,7 +31,7 @@ class Epilogue(NamedTuple):
             complete = number == len(added) and not self.rectifies
             xp.add(sums, operand, out=result if complete else sums)
         if self.rectifies:
-            xp.clip(sums, 0, math.inf, out=result)
+            rectify(xp, sums, result)
         elif not added and sums is not result:
             copy_rows(xp, result, sums)
 
@@ -48,7 +47,7 @@ class Epilogue(NamedTuple):
     def end(self, xp: Any, result: Any) -> None:
         """Do what comes after the sums."""
         if self.rectifies:
-            xp.clip(result, 0, math.inf, out=result)
+            rectify(xp, result, result)
 
 
 #: for convolutions that only sum up, as gradients do
