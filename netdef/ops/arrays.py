@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+#: numbers of a row that is short: numpy starts a loop for each
+SHORT = 64
 #: numbers of the longest row that is compared with zeros, which stay in the cache
 ZEROS = 16 * 1024
 
@@ -88,8 +90,20 @@ def ordered(work: Any, like: Any) -> Any:
     """
     if like.flags.c_contiguous:
         return work
-    order = sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis]))
-    back = sorted(range(like.ndim), key=order.__getitem__)
+    return _in_order(work, sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis])))
+
+
+def ordered_for_sums(work: Any, like: Any, axis: int) -> Any:
+    """The same, but with `axis` in front where it is a short row of `like`, of which sums would be slow."""
+    if like.ndim == 1 or like.strides[axis] != like.itemsize or like.shape[axis] > SHORT:
+        return ordered(work, like)
+    rest = sorted(others(like.ndim, axis), key=lambda axis: -abs(like.strides[axis]))
+    return _in_order(work, [axis, *rest])
+
+
+def _in_order(work: Any, order: list[int]) -> Any:
+    """A view of a workspace whose axes lie in memory in this order."""
+    back = sorted(range(work.ndim), key=order.__getitem__)
     return work.reshape([work.shape[axis] for axis in order]).transpose(back)
 
 
@@ -110,7 +124,7 @@ def as_stored(value: float, dtype: Any) -> Any:
 
 def count_up(xp: Any, out: Any) -> None:
     """Write 0, 1, 2, ... to a vector: an arange that allocates nothing."""
-    out.fill(1)
+    xp.copyto(out, 1)
     xp.cumsum(out, out=out)
     xp.subtract(out, 1, out=out)
 
@@ -144,10 +158,10 @@ def softmax(xp: Any, data: Any, axes: tuple[int, ...], peak: Any, output: Any) -
     The largest value is subtracted first, so that nothing overflows.  `output` may be `data`.
     """
     peak = ordered(peak, data)
-    data.max(axis=axes, keepdims=True, out=peak)
+    xp.max(data, axis=axes, keepdims=True, out=peak)
     xp.subtract(data, peak, out=output)
     xp.exp(output, out=output)
-    output.sum(axis=axes, keepdims=True, out=peak)
+    xp.sum(output, axis=axes, keepdims=True, out=peak)
     xp.divide(output, peak, out=output)
 
 
@@ -177,16 +191,17 @@ def choose(
     if ignore is not None:
         xp.equal(column, ignore, out=ignored)
         xp.copyto(column, 0, where=ignored)
-    if column.size and not (column.min() >= 0 and column.max() < classes.size):
-        raise _bad_label(xp, label.reshape(column.shape), column, classes.size, begin)
+    as_one(xp, _require_classes, label.reshape(column.shape), column, classes.size, begin)
     if ignore is not None:
         xp.copyto(column, -1, where=ignored)
     numbers = classes.reshape([size if axis in axes else 1 for axis, size in enumerate(chosen.shape)])
     xp.equal(numbers, column, out=chosen)
 
 
-def _bad_label(xp: Any, label: Any, whole: Any, count: int, begin: int) -> ValueError:
+def _require_classes(xp: Any, label: Any, whole: Any, count: int, begin: int) -> None:
+    if not whole.size or (whole.min() >= 0 and whole.max() < count):
+        return
     legal = (whole >= 0) & (whole < count)
     place = tuple(int(axis) for axis in xp.argwhere(~legal)[0])
     told = f"label {label[place].item()} of sample {begin + place[0]}"
-    return ValueError(f"{told} is no class: there are {count}, 0 to {count - 1}")
+    raise ValueError(f"{told} is no class: there are {count}, 0 to {count - 1}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from netdef.ops.arrays import choose, ordered, others, softmax
+from netdef.ops.arrays import as_one, choose, ordered, ordered_for_sums, others, softmax
 from netdef.ops.base import WIDE, Op, Stage, Workspace
 from netdef.ops.fields import Bool, Enum, Int
 from netdef.ops.shapes import Full, ShapeError, Shapes, Types, complete, prod, show
@@ -112,6 +112,7 @@ class SoftmaxWithLoss(Classified):
     outputs = ("loss", "prob", "divisor")
     scratch = (*Classified.scratch, "stats")
     batch_last = None
+    steady = ("score", "backward")
     inplace = (("data", "prob"), ("prob", "ddata"))
     examples = (
         ({}, {"data": (4, 3), "label": (4,)}),
@@ -180,21 +181,28 @@ class SoftmaxWithLoss(Classified):
     ) -> None:
         """stats (2,): the sum of the logarithms, and what they are divided by."""
         axes = self.class_axes(data.ndim)
-        chosen, work = ordered(chosen, data), ordered(work, data)
+        axis = axes[0]
+        chosen, work = (ordered_for_sums(space, data, axis) for space in (chosen, work))
         choose(xp, label, self.ignored_label(), axes, classes, chosen, ignored, column, begin)
-        prob = work if prob is None else prob
-        softmax(xp, data, axes, column, prob)
-        xp.multiply(prob, chosen, out=work)
-        work.sum(axis=axes, keepdims=True, out=column)
+        xp.copyto(work, data)
+        softmax(xp, work, axes, column, work)
+        if prob is not None:
+            xp.copyto(prob, work)
+        xp.multiply(work, chosen, out=work)
+        xp.sum(work, axis=axes, keepdims=True, out=column)
         xp.maximum(column, TINY, out=column)
         xp.log(column, out=column)
         if ignored is not None:
             xp.copyto(column, 0, where=ignored)
-        stats[0] = column.sum()
+        total, divisor = stats[0, ...], stats[1, ...]
+        xp.sum(column, out=total)
         if self.normalization == "BATCH_SIZE":
-            stats[1] = prod(column.shape[: self.axis % column.ndim])
+            xp.copyto(divisor, prod(column.shape[:axis]))
+        elif self.normalization == "FULL" or ignored is None:
+            xp.copyto(divisor, column.size)
         else:
-            stats[1] = self.count_labels(xp, column, None if self.normalization == "FULL" else ignored)
+            xp.sum(ignored, out=divisor)
+            xp.subtract(column.size, divisor, out=divisor)
 
     def total(self, xp: Any, loss: Any, divisor: Any, stats: Any) -> None:
         """The loss from what all parts of the batch have scored: stats (parts, 2)."""
@@ -220,9 +228,13 @@ class SoftmaxWithLoss(Classified):
         chosen = ordered(chosen, prob)
         choose(xp, label, self.ignored_label(), axes, classes, chosen, ignored, column)
         xp.subtract(prob, chosen, out=ddata)
-        xp.multiply(ddata, float(dloss) / float(divisor), out=ddata)
+        as_one(xp, _scale, ddata, dloss, divisor)
         if ignored is not None:
             xp.copyto(ddata, 0, where=ignored)
+
+
+def _scale(xp: Any, ddata: Any, dloss: Any, divisor: Any) -> None:
+    xp.multiply(ddata, float(dloss) / float(divisor), out=ddata)
 
 
 class Accuracy(Classified):

@@ -109,7 +109,7 @@ class Kernels:
         held = [(array, array.copy()) for array in arguments if isinstance(array, np.ndarray)]
         for array, _ in held:
             if array.dtype.kind == "f":
-                array[...] = random.standard_normal(array.shape)
+                array[...] = random.random(array.shape)
         repeated(*arguments)
         assert (
             repeated.calls is not None
