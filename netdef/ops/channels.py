@@ -79,6 +79,17 @@ def projections(
         _dot(xp, centred, upper[part], second[part])
 
 
+def scaled(xp: Any, data: Any, axis: int, mean: Any, scale: Any, shift: Any, output: Any) -> None:
+    """output = (data - mean) * scale + shift; None for a shift of 0.  output may be data."""
+    for part in _parts(data, axis):
+        here = (slice(None),) * axis + (part,)
+        below = output[here]
+        xp.subtract(data[here], spread(mean[part], below, axis), out=below)
+        xp.multiply(below, spread(scale[part], below, axis), out=below)
+        if shift is not None:
+            xp.add(below, spread(shift[part], below, axis), out=below)
+
+
 def through(
     xp: Any,
     doutput: Any,

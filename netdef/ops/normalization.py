@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from netdef.ops.arrays import spread
 from netdef.ops.base import WIDE, Cut, Op, Stage, Workspace, wide
-from netdef.ops.channels import deviations, pooled, projections, through
+from netdef.ops.channels import deviations, pooled, projections, scaled, through
 from netdef.ops.fields import Bool, Enum, Float, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.moments import invert_root
@@ -180,11 +180,7 @@ class _BatchNorm(Op, abstract=True):
 
     def normalise(self, xp: Any, data: Any, beta: Any, output: Any, first: Any, scale: Any) -> None:
         """output = (data - first) * scale + beta"""
-        axis = self.axis % data.ndim
-        xp.subtract(data, spread(first, data, axis), out=output)
-        xp.multiply(output, spread(scale, data, axis), out=output)
-        if beta is not None:
-            xp.add(output, spread(beta, data, axis), out=output)
+        scaled(xp, data, self.axis % data.ndim, first, scale, beta, output)
 
     def _move(self, xp: Any, state: Any, batch: Any, weight: float, vector: Any) -> None:
         """Let a state forget a share and add the batch's value with a weight."""
