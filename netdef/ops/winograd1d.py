@@ -289,10 +289,10 @@ class Winograd1D(Algorithm):
     @staticmethod
     def _filters(xp: Any, change: Transforms, weight: Any, copied: Any, filters: Any) -> Any:
         """A weight (groups, rows of a matrix, kernel rows, inner, taps) at its points, a matrix for each."""
-        taps = windows.carve(copied, weight.shape)
-        xp.copyto(taps, weight)
+        taps = windows.carve(copied, (weight.shape[-1], *weight.shape[:-1]))
+        xp.copyto(taps, xp.moveaxis(weight, -1, 0))
         points = len(change.weight)
-        xp.matmul(change.weight, taps.reshape(-1, taps.shape[-1]).T, out=filters.reshape(points, -1))
+        xp.matmul(change.weight, taps.reshape(len(taps), -1), out=filters.reshape(points, -1))
         return filters.reshape(points, *weight.shape[:2], -1)
 
     def weight_gradient(
