@@ -175,10 +175,10 @@ class _Pieces:
         covered, rest = target[:, :, :, : count * TILE], target[:, :, :, count * TILE :]
         places = covered.reshape(*target.shape[:3], count, TILE, target.shape[-1])
         copy_rows(xp, places, xp.moveaxis(tiles[:, :, :, :, :count], 0, 4))
-        if rest.size:
-            xp.copyto(rest, 0)
-        if rest.size and count < tiles.shape[4]:
+        if count < tiles.shape[4]:
             xp.copyto(rest, xp.moveaxis(tiles[: rest.shape[3], :, :, :, count], 0, 3))
+        elif rest.size:
+            xp.copyto(rest, 0)
 
 
 @functools.lru_cache(PLANS)
