@@ -23,9 +23,10 @@ CALL = 1792
 STEADY = 9 * 2**10
 #: Bytes of the interpreter that a forked process does not share for long.  Whoever of the two writes to a
 #: page first gets a copy, and reference counts, counters of the bytecode and free places are in nearly all
-#: pages of the code and the types that a step uses: 1.5 MiB after the fork, 3 to 5 MiB after a few steps
-#: (`Private_Dirty` in /proc/PID/smaps, CPython 3.11).
-INTERPRETER = 2**22
+#: pages of the code and the types that a step uses: 1.5 MiB after the fork (`Private_Dirty` in
+#: /proc/PID/smaps, CPython 3.11), and after a few steps, by what is left when arrays, BLAS and calls are
+#: taken off, 2 MiB (LeNet) to 5 MiB (CIFAR-10 quick).
+INTERPRETER = 7 * 2**19
 
 
 class Footprint(NamedTuple):

@@ -62,8 +62,8 @@ def test_it_is_told():
         " in each that computes"
     )
     told = describe_footprint(footprint(Plan(STEPS, 2), True))
-    assert told.startswith("about 5.04 MiB besides in 2 processes: ")
-    assert told.endswith(", 4.00 MiB for pages of the interpreter in each but the first")
+    assert told.startswith("about 4.54 MiB besides in 2 processes: ")
+    assert told.endswith(", 3.50 MiB for pages of the interpreter in each but the first")
 
 
 def traced(net, threads, script):
