@@ -86,28 +86,40 @@ def command() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status; every `netdef.Error` becomes a message."""
-    for stream in ("stdout", "stderr"):
-        if getattr(sys, stream) is None:  # closed by the caller, as with `>&-`
-            setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open to the end
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the caller, as with `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  open to the end
+    status = _run(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # has been told; the interpreter would try once more and end with a status of its own
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(status)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """The exit status of a command, after what it could not do is told."""
     try:
         status = command.main(args=arguments, prog_name="netdef", standalone_mode=False, color=_colour())
-        sys.exit(status or 0)
+        sys.stdout.flush()
+        return int(status or 0)
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
-        sys.exit(130)
+        return 130
     except click.ClickException as problem:
         with contextlib.suppress(OSError):
             problem.show()
-        sys.exit(problem.exit_code)
+        return problem.exit_code
     except Error as error:
         _report(error)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except MemoryError:
         _say("netdef: error: there is not enough memory; make the batch or the layers smaller")
-        sys.exit(EnvironmentFault.exit_code)
+        return EnvironmentFault.exit_code
     except OSError as error:
         _say(f"netdef: error: {error.strerror or error}")
-        sys.exit(EnvironmentFault.exit_code)
+        return EnvironmentFault.exit_code
 
 
 def _colour() -> bool | None:

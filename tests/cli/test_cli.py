@@ -133,25 +133,29 @@ def test_colour_is_for_terminals_that_want_it(run, monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_output_that_cannot_be_written_is_one_line():
-    """A full disk behind standard output: exit status 3, no traceback."""
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written_is_one_line(unbuffered):
+    """A full disk behind standard output: exit status 3, no traceback; Python may hold output back."""
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "netdef", "infer-shape", LENET]
-        result = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
-        )
+        environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        streams = {"stdout": full, "stderr": subprocess.PIPE}
+        result = subprocess.run(command, **streams, env=environment, text=True, cwd=ROOT, check=False)
 
     assert result.returncode == 3
     assert len(result.stderr.splitlines()) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_errors_that_cannot_be_written_keep_their_status():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_errors_that_cannot_be_written_keep_their_status(unbuffered):
     """Nothing can be told, but scripts still see what went wrong."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "netdef", "infer-shape"]
+        streams = {"stdout": full, "stderr": full}
         statuses = [
-            subprocess.run([*command, file], stdout=full, stderr=full, cwd=ROOT, check=False).returncode
+            subprocess.run([*command, file], **streams, env=environment, cwd=ROOT, check=False).returncode
             for file in (LENET, "absent.yaml")
         ]
 
