@@ -54,11 +54,13 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            status = super().invoke(ctx)
+            sys.stdout.flush()  # what is held back may be refused, too
+            return status
         except BrokenPipeError:
             # The reader of our output has gone, as in `netdef layers | head`: nobody is left to tell, and
             # click's status for it would mean findings here.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up(sys.stdout)
             raise click.exceptions.Exit(0) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -94,15 +96,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             stream.flush()
         except OSError:  # has been told; the interpreter would try once more and end with a status of its own
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            _give_up(stream)
     sys.exit(status)
+
+
+def _give_up(stream: Any) -> None:
+    """Let what is still to be written to a stream go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     """The exit status of a command, after what it could not do is told."""
     try:
         status = command.main(args=arguments, prog_name="netdef", standalone_mode=False, color=_colour())
-        sys.stdout.flush()
         return int(status or 0)
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")

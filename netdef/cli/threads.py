@@ -11,7 +11,7 @@ def hold_blas_to_one_thread() -> None:
     """Ask BLAS for one thread, whatever the environment says; call it before numpy is loaded.
 
     A second thread gains little on the matrices of small nets, spins while another process has its core (a
-    step was then measured to take 5 to 60 times as long), and changes the last bits of sums.  Containers and
+    step was then measured to take 2 to 60 times as long), and changes the last bits of sums.  Containers and
     job systems often set these variables to the number of cores.
     """
     os.environ.update(dict.fromkeys(_VARIABLES, "1"))

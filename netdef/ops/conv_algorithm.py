@@ -88,6 +88,11 @@ class Turning(Algorithm):
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         turned = sizes.turned()
         filters, rest, _ = carved(space, self.spaces(sizes, DATA))
-        reverse = windows.along(3, *(slice(None, None, -1) for _ in sizes.axes))
-        xp.copyto(turned.by_group(filters), xp.swapaxes(sizes.by_group(weight), 1, 2)[reverse])
+        turn(xp, sizes.by_group(weight), turned.by_group(filters))
         self.correlate(xp, turned, doutput, filters, NOTHING, ddata, rest)
+
+
+def turn(xp: Any, weight: Any, filters: Any) -> None:
+    """A weight (groups, filters, channels, k...) the other way round (groups, channels, filters, k...)."""
+    reverse = windows.along(3, *(slice(None, None, -1) for _ in range(weight.ndim - 3)))
+    xp.copyto(filters, xp.swapaxes(weight, 1, 2)[reverse])

@@ -13,7 +13,7 @@ import math
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
-from netdef.ops.conv_algorithm import DATA, FORWARD, Algorithm
+from netdef.ops.conv_algorithm import DATA, FORWARD, Algorithm, turn
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.epilogue import NOTHING
 from netdef.ops.im2col import Im2Col
@@ -113,8 +113,7 @@ class Phases(Algorithm):
                 xp.copyto(result, 0)
                 continue
             filters, rest, _ = carved(space, phase.spaces)
-            reverse = windows.along(3, *(slice(None, None, -1) for _ in sizes.axes))
             taps = sizes.by_group(weight)[windows.along(3, *phase.taps)]
-            xp.copyto(phase.sizes.by_group(filters), xp.swapaxes(taps, 1, 2)[reverse])
+            turn(xp, taps, phase.sizes.by_group(filters))
             source = doutput[windows.along(2, *phase.seen)]
             phase.algorithm.correlate(xp, phase.sizes, source, filters, NOTHING, result, rest)

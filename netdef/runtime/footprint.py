@@ -18,14 +18,14 @@ PACKED = 2**19
 #: Bytes of a call with its arguments: arrays that are views of the arena, lists and a tuple of them.  They
 #: are 1.7 to 2.1 KB by `tracemalloc` (CPython 3.11, numpy 2.4).
 CALL = 1792
-#: Bytes of what a steady kernel comes to (`replay`): 8 KB for each of ResNet-20's, 11 of LeNet's and 27 of
-#: CIFAR-10 quick's, which are few; 400 to 600 for each call, by `tracemalloc`.
+#: Bytes of what a steady kernel comes to (`replay`): 8 KB for each of ResNet-20's, 13 of CIFAR-10 quick's,
+#: and 6 of LeNet's and 1 of an MLP's, which are few; 320 to 620 for each call, by `tracemalloc`.
 STEADY = 9 * 2**10
 #: Bytes of the interpreter that a forked process does not share for long.  Whoever of the two writes to a
 #: page first gets a copy, and reference counts, counters of the bytecode and free places are in nearly all
 #: pages of the code and the types that a step uses: 1.5 MiB after the fork (`Private_Dirty` in
 #: /proc/PID/smaps, CPython 3.11), and after a few steps, by what is left when arrays, BLAS and calls are
-#: taken off, 2 MiB (LeNet) to 5 MiB (CIFAR-10 quick).
+#: taken off, 1.5 MiB (LeNet) to 6 MiB (CIFAR-10 quick).
 INTERPRETER = 7 * 2**19
 
 
