@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from netdef.ops.base import Workspace
@@ -36,9 +37,17 @@ def orders(rank: int) -> tuple[Order, ...]:
 
 
 def order_of(array: Any) -> Order:
-    """The order in which an array (N, C, S...) is one piece of memory, else that of its axes."""
+    """The order in which an array (N, C, S...) is a piece of memory or part of one, or that of its axes."""
     every = orders(array.ndim)
-    return next((order for order in every if order.view(array).flags.c_contiguous), every[-1])
+    whole = (order for order in every if order.view(array).flags.c_contiguous)
+    parts = (order for order in every if _descends(order.view(array)))
+    return next(whole, None) or next(parts, every[-1])
+
+
+def _descends(array: Any) -> bool:
+    """Whether no axis has smaller steps than one behind it."""
+    steps = [step for size, step in zip(array.shape, array.strides) if size > 1]
+    return all(one >= other for one, other in pairwise(steps))
 
 
 def largest(needs: Iterable[dict[str, Workspace]]) -> dict[str, Workspace]:

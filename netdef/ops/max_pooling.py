@@ -113,18 +113,17 @@ def forward(
     numbers: Any,
     mask: Any,
 ) -> None:
-    """output: the maxima, at least `lowest`; winner: the winners' numbers, or None where nobody wants them.
+    """output: the maxima, at least `lowest`; winner: the winners' numbers.
 
     data, output and winner are in the order of `phases`.
     """
     mask = mask.reshape(-1)
-    block = Block(xp, phases, xp.maximum, -math.inf, space, None if winner is None else numbers, mask)
+    block = Block(xp, phases, xp.maximum, -math.inf, space, numbers, mask)
     for slab in phases.slabs():
         block.reduce(data[slab])
-        values, found = output[slab], None if winner is None else winner[slab]
+        values, found = output[slab], winner[slab]
         xp.copyto(values, block.values)
-        if found is not None:
-            xp.copyto(found, block.numbers)
+        xp.copyto(found, block.numbers)
         as_one(xp, refuse, lowest, values, found, windows.carve(mask, values.shape))
 
 

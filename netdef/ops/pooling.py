@@ -6,13 +6,14 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-from netdef.ops import apart_pooling, layouts, max_gradient, max_pooling, sum_pooling, windows
+from netdef.ops import apart_pooling, joined_pooling, layouts, max_gradient, max_pooling, sum_pooling, windows
 from netdef.ops.arrays import ordered
-from netdef.ops.base import Cut, Op, Workspace
-from netdef.ops.fields import Bool, Dims, Enum, Hint, Int
+from netdef.ops.base import Cut, Workspace
+from netdef.ops.fields import Bool, Enum, Hint, Int
 from netdef.ops.foreign import As, Fixed, Lost, To
 from netdef.ops.map_order import largest, order_of, orders
 from netdef.ops.shapes import Full, ShapeError, Shapes, show
+from netdef.ops.windowed import Windowed
 
 _Rules = dict[str, To | Fixed | Lost | str]
 _ALWAYS: _Rules = {
@@ -42,46 +43,6 @@ _NOT_LP = Lost("only lp has a power")
 _ELEMENT = 0.4e-9
 #: ONNX takes absolute values first, which only an even power does not notice
 _POWER = To("p", {2: 2}, absent=2)
-
-
-class Windowed(Op, abstract=True):
-    """What both kinds of pooling share: windows over the maps of data (N, C, S...)."""
-
-    kernel = Dims(
-        (), "size of the windows: one number, or one for each spatial axis; not for `global_pool`", min=1
-    )
-    stride = Dims((), "step between windows; default 1", min=1)
-    pad = Dims((), "padding on both sides; default 0", min=0)
-    pooling_convention = Enum("valid", "full", default="valid", help="what becomes of a last, partial window")
-    global_pool = Bool(False, "one window over each whole map; kernel, stride and pad are ignored")
-
-    def _windows(self, rank: int) -> windows.Windows:
-        return windows.windows(rank, self.kernel, self.stride, self.pad, rule=self.pooling_convention)
-
-    def _axes(self, data: Full) -> tuple[windows.Axis, ...]:
-        """The windows on data with its channels second."""
-        sizes = data[2:]
-        tiling = windows.windows(len(sizes), sizes) if self.global_pool else self._windows(len(sizes))
-        return tiling.on(sizes)
-
-    def _counts(self, data: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """The shape of the output for data with its channels second."""
-        sizes = data[2:]
-        if not self.global_pool:
-            return (*data[:2], *self._windows(len(sizes)).counts(sizes))
-        if 0 in sizes:
-            raise ShapeError(f"data is {show(data)}, and there is nothing to pool", tensor="data")
-        return (*data[:2], *(1 for _ in sizes))
-
-    def types(self, t: Shapes) -> None:
-        t.floating("data", "output")  # type: ignore[attr-defined]
-        t.same("data", "output")
-
-    def flops(self, s: Shapes) -> int:
-        data = s.full("data")
-        if self.global_pool:
-            return math.prod(data)
-        return math.prod(s.full("output")) * math.prod(self._windows(len(data) - 2).kernel)
 
 
 class _Counted(Bool):
@@ -122,6 +83,7 @@ class Pooling(Windowed):
     outputs = ("output", "winner", "slope", "factor")
     batched = ("data", *outputs)
     batch_last = True
+    any_order = True
     steady = ("forward", "backward")
     scratch = (
         *("partial", "padded", "mask", "taken", "share", "lengths", "power", "phases", "numbers"),
@@ -258,6 +220,8 @@ class Pooling(Windowed):
         """Workspaces for the larger of the needs: the plan may store the maps in any order."""
         maps = [max_pooling.Phases(order.shape(data), axes, order.first) for order in orders(len(data))]
         needs = [phases.workspaces(self._tap_numbers) for phases in maps if phases.pays]
+        if needs:
+            needs.append(joined_pooling.workspaces(data, axes))
         if not all(phases.pays for phases in maps):
             partial = sum(math.prod(shape) for shape in windows.between(axes, data, 2))
             marks = Workspace(output, "bool")
@@ -298,6 +262,9 @@ class Pooling(Windowed):
             maps = max_pooling.phases(order.shape(data.shape), axes, order.first)
             if maps.pays:
                 data, output, winner = (order.view(array) for array in (data, output, winner))
+                if winner is None:
+                    joined_pooling.maxima(xp, axes, order.first, lowest, data, output, phases)
+                    return
                 max_pooling.forward(xp, maps, lowest, data, output, winner, phases, numbers, mask)
                 return
             windows.reduce(xp, xp.maximum, lowest, data, axes, 2, output, partial)

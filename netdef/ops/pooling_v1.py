@@ -8,8 +8,8 @@ from typing import Any
 from netdef.ops import windows
 from netdef.ops.base import Workspace
 from netdef.ops.fields import Enum
-from netdef.ops.pooling import Windowed
 from netdef.ops.shapes import Full, Shapes, show
+from netdef.ops.windowed import Windowed
 
 
 class PoolingV1(Windowed):

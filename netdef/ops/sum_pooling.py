@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from netdef.ops import max_pooling, windows
+from netdef.ops import joined_pooling, max_pooling, windows
 from netdef.ops.base import Workspace
-from netdef.ops.map_order import order_of, orders
+from netdef.ops.map_order import largest, order_of, orders
 from netdef.ops.max_pooling import Phases
 from netdef.ops.shapes import Full
 
@@ -22,10 +22,11 @@ def workspaces(data: Full, axes: Axes) -> dict[str, Workspace]:
     maps = [Phases(order.shape(data), axes, order.first) for order in orders(len(data))]
     sizes = [phases.workspaces("uint8")["phases"].shape[0] for phases in maps if phases.pays]
     partial = sum(math.prod(shape) for shape in windows.between(axes, data, 2))
-    return {
+    needed = {
         "phases": Workspace((max(sizes, default=0),)),
         "partial": Workspace((0 if all(phases.pays for phases in maps) else partial,)),
     }
+    return largest([needed, joined_pooling.workspaces(data, axes)]) if sizes else needed
 
 
 def forward(xp: Any, axes: Axes, data: Any, output: Any, phases: Any, partial: Any, ones: Any) -> None:
@@ -39,10 +40,7 @@ def forward(xp: Any, axes: Axes, data: Any, output: Any, phases: Any, partial: A
     if not maps.pays:
         windows.reduce(xp, xp.add, 0, data, axes, order.first, output, partial)
         return
-    block = max_pooling.Block(xp, maps, xp.add, 0, phases)
-    for slab in maps.slabs():
-        block.reduce(data[slab])
-        xp.copyto(output[slab], block.values)
+    joined_pooling.sums(xp, axes, order.first, data, output, phases)
 
 
 def _whole(axes: Axes) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netdef.ops import apart_pooling, find, max_gradient, max_pooling
+from netdef.ops import apart_pooling, find, joined_pooling, max_gradient, max_pooling
 from netdef.ops.arrays import copy_rows
 from netdef.ops.base import kernel_arguments
 from netdef.ops.map_order import order_of
@@ -71,7 +71,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize("rule", ["valid", "full", "clip", "same"])
 @pytest.mark.parametrize("kind", ["max", "avg", "sum"])
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -263,7 +263,7 @@ def test_the_first_pooling_pads_maxima_with_zeros(kernels):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("stride", [2, 1])
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 def test_gradients_that_are_not_finite_reach_the_winners_alone(layout, stride, dtype, kernels):
     """Whether windows overlap or not: what loses gets 0."""
     run = kernels(Pooling(kernel=(2, 2), stride=stride), {"data": (3, 2, 6, 4)}, dtype, layout)
@@ -368,7 +368,7 @@ def test_what_onnx_can_say():
 
 
 @pytest.mark.parametrize("block", [1, 300, 10**6])
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize(
     ("data", "attributes"),
     [
@@ -412,7 +412,7 @@ def test_where_elements_are_sorted():
 
 
 @pytest.mark.parametrize("blocks", [1, 300, 10**6])
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize(
     ("data", "attributes"),
     [
@@ -447,6 +447,12 @@ def test_winners_by_definition(data, attributes, layout, blocks, kernels, monkey
     run.set("data", values)
     heads = run.head_gradients()
     made, ddata = run.forward(), run.backward(heads)["ddata"]
+    for short in (1, 64):  # where nobody asks for the winner, and what lies behind windows is a row or none
+        monkeypatch.setattr(joined_pooling, "SHORT", short)
+        joined_pooling._joined.cache_clear()
+        alone = run.forward(train=False, without=("winner",))["output"]
+        np.testing.assert_array_equal(alone, made["output"])
+    run.forward()
     kernel, stride = op.kernel, op.stride or (1,) * len(op.kernel)
     pad = op.pad or (0,) * len(op.kernel)
     inwards = (0, 3, 1, 2) if op.layout == "NHWC" else tuple(range(len(data)))
@@ -514,7 +520,7 @@ def test_each_array_in_its_own_order(layouts, kernels):
 
 
 @pytest.mark.parametrize("blocks", [1, 300, 10**6])
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize("kind", ["avg", "sum"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_sums_in_blocks(case, kind, layout, blocks, kernels, monkeypatch):
@@ -527,7 +533,7 @@ def test_sums_in_blocks(case, kind, layout, blocks, kernels, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 def test_a_whole_map_is_summed_by_itself(layout, dtype, kernels):
     """No other map's NaN or infinity comes in, with the output in another order as well."""
     run = kernels(Pooling(global_pool=True, pool_type="sum"), {"data": (3, 2, 4, 5)}, dtype, layout=layout)
