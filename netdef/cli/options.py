@@ -25,6 +25,9 @@ CONV_ALGORITHMS = (
     "rowwise",
     "winograd1d",
     "winograd",
+    "im2row",
+    "winograd_nhwc",
+    "depthwise_nhwc",
     "direct",
 )
 SET_HELP = (

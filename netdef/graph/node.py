@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from netdef.ops.base import Backward, Op
+from netdef.ops.backward import Backward
+from netdef.ops.base import Op
 from netdef.ops.shapes import Shape
 
 

@@ -18,7 +18,8 @@ from netdef.graph.create import called, make_operator, state_attributes
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol, texts_of
 from netdef.ops import OPERATORS, find
-from netdef.ops.base import Backward, Op
+from netdef.ops.backward import Backward
+from netdef.ops.base import Op
 
 #: the version whose layout is written: major * 10000 + minor * 100 + patch
 VERSION = 10901

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from netdef.graph.node import Entry, Node, topological
-from netdef.ops.base import Backward
+from netdef.ops.backward import Backward
 from netdef.runtime.executor import Executor
 
 Named = Iterator[tuple[str, Any]]

@@ -132,6 +132,7 @@ class Activation(Op):
     scratch = ("work",)
     batched = ("data", "output")
     batch_last = None
+    any_order = True
     inplace = FromOutput.inplace
     onnx = (
         As("Relu", act_type=Fixed("relu")),

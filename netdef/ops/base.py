@@ -24,6 +24,7 @@ reads.  The calls of `xp` that `steady` kernels come to are noted in the first p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -124,6 +125,8 @@ class Op(Declared):
     batched: ClassVar[tuple[str, ...]] = ()
     #: whether the kernels gain (true) or lose (false) where the batch is last in memory; None: neither
     batch_last: ClassVar[bool | None] = False
+    #: whether a forward pass takes as long with any order of axes in memory that all tensors have
+    any_order: ClassVar[bool] = False
     #: kernels that come to the same calls of `xp` in every pass: they look at no value, and all that they
     #: compute they write through arguments of these calls
     steady: ClassVar[tuple[str, ...]] = ()
@@ -218,12 +221,30 @@ class Op(Declared):
         """The scratch memory that `forward` or `backward` needs for these complete shapes."""
         return {}
 
-    def tuned(self, s: Shapes, dtype: str, wanted: str = "", constant: Collection[str] = ()) -> Op:
+    def channels_last(
+        self, s: Shapes, images: int, wanted: str = "", constant: Collection[str] = ()
+    ) -> float:
+        """Nanoseconds that a forward pass of so many images gains where channels are last in memory.
+
+        Tensors (N, C, S...) are (N, S..., C) there.  -inf: that must not be.  `wanted` and `constant` are as
+        for `tuned`.  It is asked where no pass goes backward.
+        """
+        return 0.0 if self.any_order else -math.inf
+
+    def tuned(
+        self,
+        s: Shapes,
+        dtype: str,
+        wanted: str = "",
+        constant: Collection[str] = (),
+        channels_last: bool = False,
+    ) -> Op:
         """The operator with its algorithm settled for complete shapes and the dtype of its first output.
 
         The operator itself where there is nothing to choose, else a copy that equals it: what is chosen is no
         attribute.  `wanted` names the algorithm for those that can serve, `constant` inputs that stay the
-        same from pass to pass; the choice depends on nothing else.
+        same from pass to pass, and `channels_last` says whether outputs have them last in memory; the choice
+        depends on nothing else.
         """
         return self
 
@@ -335,36 +356,6 @@ class Variadic(Op, abstract=True):
     variadic = True
     inputs: ClassVar[tuple[str, ...]] = ()
     num_args = Int(min=1, max=MOST_TENSORS, help="number of inputs; set by composition")
-
-
-class Backward:
-    """The gradient of an operator as a node of the graph: what it reads, what it writes and the kernel."""
-
-    def __init__(self, op: Op) -> None:
-        self.op = op
-        self.reads, self.writes = op.backward_tensors()
-
-    def shape(self, s: Shapes) -> None:
-        """Merge what is known of the shapes of the operator's tensors and of their gradients."""
-        self.op.shape(s)
-        self._alike(s)
-
-    def types(self, t: Types) -> None:
-        """Merge what is known of the dtypes likewise."""
-        self.op.types(t)
-        self._alike(t)
-
-    def _alike(self, facts: Shapes) -> None:
-        """A gradient is like its tensor."""
-        tensors = {*self.op.input_names(), *self.op.output_names()}
-        for name in (*self.reads, *self.writes):
-            if name[1:] in tensors and name not in tensors and name in facts and name[1:] in facts:
-                facts.same(name[1:], name)
-
-    @property
-    def wants_head(self) -> bool:
-        """Whether a gradient has to arrive; a loss operator makes its own (MXNet's rule)."""
-        return any(f"d{name}" in self.reads for name in self.op.output_names())
 
 
 def kernel_arguments(

@@ -38,6 +38,7 @@ class Pair(Op, abstract=True):
     scratch = ("spaces", "part")
     batched = ("lhs", "rhs", "output")
     batch_last = None
+    any_order = True
     function: ClassVar[Function]
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from netdef.ops import conv_cost, windows
@@ -22,9 +23,11 @@ class Algorithm:
     are steady: all is computed by functions of `xp`, which sizes and memory alone decide.
     """
 
-    name: ClassVar[str]
+    name: str
     #: whether it multiplies the arrays themselves, which must then have the dtype in which sums are made
     in_place: ClassVar[bool] = False
+    #: whether it is made for arrays with the channels last in memory; others are for the batch last
+    channels_last: bool = False
 
     def serves(self, sizes: Sizes, which: str) -> bool:
         """Whether it can compute a pass."""
@@ -65,6 +68,92 @@ class Algorithm:
     ) -> None:
         """dweight from doutput and data."""
         raise NotImplementedError
+
+
+class Making(Algorithm):
+    """An algorithm for outputs that multiplies by what it makes of the weight."""
+
+    def serves(self, sizes: Sizes, which: str) -> bool:
+        return which == FORWARD and self.fits(sizes)
+
+    def fits(self, sizes: Sizes) -> bool:
+        """Whether it can compute the outputs."""
+        raise NotImplementedError
+
+    def factors(self, sizes: Sizes) -> Full:
+        """The shape of what is made of the weight."""
+        raise NotImplementedError
+
+    def make(self, xp: Any, weight: Any, factors: Any) -> None:
+        """Make it."""
+        raise NotImplementedError
+
+    def making(self, sizes: Sizes) -> float:
+        """What that costs."""
+        raise NotImplementedError
+
+    def multiplying(self, sizes: Sizes) -> float:
+        """What all else costs."""
+        raise NotImplementedError
+
+    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+        """The shapes of what `multiply` keeps while it runs."""
+        raise NotImplementedError
+
+    def multiply(
+        self,
+        xp: Any,
+        sizes: Sizes,
+        data: Any,
+        factors: Any,
+        epilogue: Epilogue,
+        output: Any,
+        spaces: Sequence[Any],
+    ) -> None:
+        """`correlate` with what was made of the weight, and arrays of the shapes that are kept."""
+        raise NotImplementedError
+
+    def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
+        return (*self.kept(sizes), self.factors(sizes))
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        return self.multiplying(sizes) + self.making(sizes)
+
+    def correlate(
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
+    ) -> None:
+        *spaces, factors, _ = carved(space, self.spaces(sizes, FORWARD))
+        self.make(xp, weight, factors)
+        self.multiply(xp, sizes, data, factors, epilogue, output, spaces)
+
+
+class Made(Algorithm):
+    """The same from what was made of the weight before all passes."""
+
+    def __init__(self, maker: Making) -> None:
+        self._maker = maker
+        self.name, self.channels_last = maker.name, maker.channels_last
+
+    def serves(self, sizes: Sizes, which: str) -> bool:
+        return self._maker.serves(sizes, which)
+
+    def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
+        return self._maker.kept(sizes)
+
+    def cost(self, sizes: Sizes, which: str) -> float:
+        return self._maker.multiplying(sizes)
+
+    def prepared(self, sizes: Sizes) -> Full:
+        return self._maker.factors(sizes)
+
+    def prepare(self, xp: Any, weight: Any, prepared: Any) -> None:
+        self._maker.make(xp, weight, prepared)
+
+    def correlate(
+        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
+    ) -> None:
+        *spaces, _ = carved(space, self._maker.kept(sizes))
+        self._maker.multiply(xp, sizes, data, weight, epilogue, output, spaces)
 
 
 class Turning(Algorithm):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from netdef.ops.base import wide
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Made, Making
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.depthwise import Depthwise
+from netdef.ops.depthwise_nhwc import DepthwiseNHWC
 from netdef.ops.direct import Direct
 from netdef.ops.im2col import Col2Im, Im2Col
+from netdef.ops.im2row import Im2Row
 from netdef.ops.overlap import Overlap
 from netdef.ops.phases import Phases
 from netdef.ops.pointwise import Pointwise
 from netdef.ops.rowwise import RowWise
 from netdef.ops.winograd import PreparedWinograd, Winograd
 from netdef.ops.winograd1d import Winograd1D
+from netdef.ops.winograd_nhwc import WinogradNHWC
 
 #: all algorithms by name; where two cost the same, the first is taken
 ALGORITHMS: dict[str, Algorithm] = {
@@ -30,11 +34,17 @@ ALGORITHMS: dict[str, Algorithm] = {
         RowWise(),
         Winograd1D(),
         Winograd(),
+        Im2Row(),
+        WinogradNHWC(),
+        DepthwiseNHWC(),
         Direct(),
     )
 }
 #: those that compute outputs quicker where weights stay the same, by the names of the others
-PREPARED: dict[str, Algorithm] = {Winograd.name: PreparedWinograd()}
+PREPARED: dict[str, Algorithm] = {
+    Winograd.name: PreparedWinograd(),
+    **{name: Made(each) for name, each in ALGORITHMS.items() if isinstance(each, Making)},
+}
 #: the wish that leaves the choice to the costs
 AUTO = "auto"
 
@@ -63,10 +73,13 @@ class Choice(NamedTuple):
 PLAIN = Choice(ALGORITHMS["im2col"], ALGORITHMS["col2im"], ALGORITHMS["im2col"])
 
 
-def choose(sizes: Sizes, dtype: str, wanted: str = "", constant: bool = False) -> Choice:
+def choose(
+    sizes: Sizes, dtype: str, wanted: str = "", constant: bool = False, channels_last: bool = False
+) -> Choice:
     """The algorithm `wanted` where it can serve; elsewhere, and for `AUTO` or none, the one that costs least.
 
-    `constant` weights stay the same from pass to pass, in which only outputs are computed.  Costs depend on
+    `constant` weights stay the same from pass to pass, in which only outputs are computed.  With
+    `channels_last`, so outputs do in memory, and an algorithm that is made for it is taken.  Costs depend on
     sizes alone, so that the same net computes the same numbers everywhere.  Raises `ValueError` for a name
     that is no algorithm's.
     """
@@ -76,13 +89,30 @@ def choose(sizes: Sizes, dtype: str, wanted: str = "", constant: bool = False) -
     widens = wide(dtype) != dtype
 
     def best(which: str) -> Algorithm:
-        usual = {**ALGORITHMS, **PREPARED} if constant and which == FORWARD else ALGORITHMS
         able = [
-            algorithm
-            for algorithm in usual.values()
-            if algorithm.serves(sizes, which) and not (widens and algorithm.in_place)
+            algorithm for algorithm in _able(sizes, which, constant) if not (widens and algorithm.in_place)
         ]
         asked = [algorithm for algorithm in able if algorithm.name == wanted]
-        return asked[0] if asked else min(able, key=lambda algorithm: algorithm.cost(sizes, which))
+        last = channels_last and which == FORWARD
+        made = [algorithm for algorithm in able if algorithm.channels_last == last]
+        return asked[0] if asked else min(made or able, key=lambda algorithm: algorithm.cost(sizes, which))
 
     return Choice(best(FORWARD), best(DATA), best(WEIGHT), wanted, widens)
+
+
+def _able(sizes: Sizes, which: str, constant: bool) -> list[Algorithm]:
+    """The algorithms that can compute a pass."""
+    usual = {**ALGORITHMS, **PREPARED} if constant and which == FORWARD else ALGORITHMS
+    return [algorithm for algorithm in usual.values() if algorithm.serves(sizes, which)]
+
+
+def gain_of_channels_last(sizes: Sizes, wanted: str = "", constant: bool = False) -> float:
+    """Nanoseconds that outputs cost less where channels are last in memory; -inf: nothing is made for it."""
+    able = _able(sizes, FORWARD, constant)
+    made = [each for each in able if each.channels_last and wanted in ("", AUTO, each.name)]
+    if not made:
+        return -math.inf
+    if wanted not in ("", AUTO):
+        return made[0].cost(sizes, FORWARD)
+    best = min(each.cost(sizes, FORWARD) for each in made)
+    return min(each.cost(sizes, FORWARD) for each in able if not each.channels_last) - best

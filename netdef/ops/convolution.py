@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from netdef.ops import layouts, windows
@@ -10,6 +11,7 @@ from netdef.ops.arrays import write_back
 from netdef.ops.base import WIDE, Cut, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_blocks import rows_of
+from netdef.ops.conv_choice import gain_of_channels_last
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.convolving import ONNX, POINT, Convolving, bias_gradient, with_axis
 from netdef.ops.epilogue import Epilogue
@@ -112,6 +114,14 @@ class Convolution(Convolving):
     def samples(self, s: Shapes) -> tuple[str, ...]:
         return self.batched if s.axis("data", self.axis) else ()
 
+    def channels_last(
+        self, s: Shapes, images: int, wanted: str = "", constant: Collection[str] = ()
+    ) -> float:
+        if layouts.channels_last(self.layout) or s.axis("data", self.axis) != 1:
+            return -math.inf
+        sizes = self._sizes(s.full("data"))._replace(batch=images)
+        return gain_of_channels_last(sizes, wanted, "weight" in constant)
+
     def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
         """By images; one alone by filters, by whole groups where there are any, or by rows.
 
@@ -134,10 +144,12 @@ class Convolution(Convolving):
             return (Cut({"data": rows, "output": rows}, units=first.windows),)
         channels = -1 if last else at
         by_filter = {"output": channels, "weight": 0, "bias": 0}
+        by_row = {"output": 1 if last else at + 1}
+        if not backward and self._by("output").channels_last and self.num_group > 1 and first.windows > 1:
+            return (Cut(by_row),)
         if self.num_group > 1:
             return (Cut({**by_filter, "data": channels}, units=self.num_group),)
         if not backward:
-            by_row = {"output": 1 if last else at + 1}
             return (Cut(by_row if self._costs_less_by_rows(sizes) else by_filter),)
         return Cut({}, ("ddata",)), Cut(by_filter, ("dweight", "dbias"))
 

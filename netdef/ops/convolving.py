@@ -94,10 +94,17 @@ class Convolving(Op, abstract=True):
 
     # -- algorithms --
 
-    def tuned(self, s: Shapes, dtype: str, wanted: str = "", constant: Collection[str] = ()) -> Op:
+    def tuned(
+        self,
+        s: Shapes,
+        dtype: str,
+        wanted: str = "",
+        constant: Collection[str] = (),
+        channels_last: bool = False,
+    ) -> Op:
         sizes = self._sizes(layouts.inwards(self.layout, s.full("data")))
         twin = copy.copy(self)
-        object.__setattr__(twin, "choice", choose(sizes, dtype, wanted, "weight" in constant))
+        object.__setattr__(twin, "choice", choose(sizes, dtype, wanted, "weight" in constant, channels_last))
         return twin
 
     def algorithm(self, written: Collection[str]) -> str:

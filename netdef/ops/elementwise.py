@@ -57,6 +57,7 @@ class ElementWiseSum(Variadic):
     coeff = Floats((), "weight of each input; left out: 1 for all")
 
     batch_last = None
+    any_order = True
     names = ("add_n", "ElementWiseSum", "_sparse_ElementWiseSum", "_sparse_add_n")
     scratch = ("work",)
     inplace = (("arg0", "output"), ("doutput", "darg0"))

@@ -81,6 +81,7 @@ class Slice(_Region, _Part):
 
     batched = ("data", "output")
     batch_last = None
+    any_order = True
     names = ("slice", "crop", "_sparse_slice")
     examples = (
         ({"begin": (1, 0), "end": (3, 2)}, {"data": (4, 3, 2)}),

@@ -33,6 +33,7 @@ class Unary(Op, abstract=True):
     scratch = ("work",)
     batched = ("data", "output")
     batch_last = None
+    any_order = True
     inplace: ClassVar[Pairs] = (("data", "output"),)
     examples: ClassVar[Examples] = (({}, {"data": (4, 3, 2)}),)
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from netdef.graph.node import Entry, Node, topological
 from netdef.ops import find
-from netdef.ops.base import Backward, Op
+from netdef.ops.backward import Backward
+from netdef.ops.base import Op
 
 
 class Joint(NamedTuple):

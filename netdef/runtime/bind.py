@@ -156,15 +156,16 @@ class Binder:
         if blocks is None:
             return self._array(tensor)
         made = []
+        axes = blocks.order.axes(len(tensor.shape))
+        back = sorted(range(len(axes)), key=axes.__getitem__)
         for number, (start, stop) in enumerate(pairwise(blocks.ends)):
             shape = (stop - start, *tensor.shape[1:])
             part = tensor._replace(
-                shape=(*shape[1:], shape[0]) if blocks.last else shape,
+                shape=tuple(shape[axis] for axis in axes),
                 offset=tensor.offset + number * blocks.distance,
                 blocks=None,
             )
-            block = self._array(part)
-            made.append(self._xp.moveaxis(block, -1, 0) if blocks.last else block)
+            made.append(self._array(part).transpose(back))
         return made if len(made) > 1 else made[0]
 
     def _array(self, tensor: Tensor, worker: int = 0) -> Any:

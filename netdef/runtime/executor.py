@@ -8,7 +8,8 @@ from typing import Any
 from netdef.diag import MXNetError
 from netdef.graph.node import Entry, Node, topological
 from netdef.graph.symbol import Symbol
-from netdef.ops.base import Backward, Op
+from netdef.ops.backward import Backward
+from netdef.ops.base import Op
 from netdef.ops.shapes import complete, show
 from netdef.passes.gradient import differentiate, forward_only
 from netdef.passes.infer import Failure, infer_shapes, infer_types, node_shapes, node_types, unfit

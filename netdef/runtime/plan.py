@@ -11,8 +11,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from netdef.graph.node import Node
-from netdef.ops.base import Backward, Op
+from netdef.ops.backward import Backward
+from netdef.ops.base import Op
 from netdef.ops.shapes import Full
+from netdef.runtime.orders import Order
 from netdef.runtime.pieces import Piece
 
 #: what stands for the offset of an array that is not in the arena: an argument or state, by the name of its
@@ -43,8 +45,7 @@ class Blocks(NamedTuple):
     ends: tuple[int, ...]
     #: bytes from the place of one shard to that of the next
     distance: int
-    #: whether the batch is the last axis in memory instead of the first
-    last: bool
+    order: Order
 
 
 class Room(NamedTuple):

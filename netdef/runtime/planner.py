@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from netdef.graph.node import Entry, Node
-from netdef.ops.base import Backward, Op, parameters
+from netdef.ops.backward import Backward
+from netdef.ops.base import Op, parameters
 from netdef.ops.shapes import Full, Shapes
 from netdef.passes.gradient import Joint
 from netdef.runtime.arena import ALL, SHARD, WORKER, Arena, Buffer, Scratch
+from netdef.runtime.orders import Order
 from netdef.runtime.pieces import Piece, pieces_of, shapes_of
 from netdef.runtime.plan import (
     GRADIENT,
@@ -104,7 +106,8 @@ class _Planner:
             entry: number for number, work in enumerate(self.work) for entry in work.reads.values()
         }
         self.last_use.update(dict.fromkeys(kept, len(self.work)))
-        self.sharding = shard(self.work, self.boundary, {*results, *self.external})
+        seen = {*results, *self.external}
+        self.sharding = shard(self.work, self.boundary, seen, conv_algo, constants)
         #: the nodes that shards compute
         self.divided = {self.work[number].node for number in self.sharding.runs}
         self.spaces = Workspaces(self._buffer, self._shards, len(self.work))
@@ -200,7 +203,9 @@ class _Planner:
         pieces = self.sharding.pieces(number, tuple(work.writes)) if run else ()
         seen = [shapes_of(piece, work.shapes) for piece in pieces] if run else [work.shapes]
         constant = [name for name, entry in work.reads.items() if entry.node.name in self.constants]
-        op = work.op.tuned(seen[-1], dtype, self.conv_algo, constant)
+        orders = {self.sharding.stored.get(entry) for entry in work.entries.values()}
+        channels_last = Order.CHANNELS_LAST in orders
+        op = work.op.tuned(seen[-1], dtype, self.conv_algo, constant, channels_last)
         if not run and not work.stage:
             names = tuple(work.reads), tuple(work.writes), inplace
             pieces = pieces_of(op, work.backward, work.shapes, *names, work.seconds)

@@ -112,8 +112,8 @@ def _tensor(name: str, tensor: Tensor) -> str:
         HEAD_GRADIENT: f"head gradient {tensor.name}",
     }
     place = named.get(tensor.offset, f"@{tensor.offset}")
-    order = ", batch last" if tensor.blocks and tensor.blocks.last else ""
-    return f"{name} {shape} {tensor.dtype} {_bytes(tensor.bytes)} {place}{order}"
+    order = tensor.blocks.order.value if tensor.blocks else ""
+    return f"{name} {shape} {tensor.dtype} {_bytes(tensor.bytes)} {place}{order and f', {order}'}"
 
 
 def _bytes(size: int) -> str:

@@ -10,6 +10,7 @@ Decided by shapes and costs alone, never by the number of threads: results are t
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from netdef.graph.node import Entry, Node
 from netdef.ops.base import Op, Stage
 from netdef.ops.shapes import Shapes
+from netdef.runtime.orders import Order
 from netdef.runtime.pieces import Piece, base, elements, seconds_of
 
 #: shards of a batch at most
@@ -66,6 +68,13 @@ class Work(NamedTuple):
         names = [*self.reads, *self.writes]
         return seconds_of(self.flops, self.shapes, names, self.itemsize)
 
+    def channels_last(self, images: int, wanted: str, constants: Collection[str]) -> float:
+        """Nanoseconds that a part of the batch gains where channels are last in memory; -inf: never."""
+        if self.view:
+            return 0.0 if len({self.shapes.full(name) for name in self.view}) == 1 else -math.inf
+        constant = [name for name, entry in self.reads.items() if entry.node.name in constants]
+        return self.op.channels_last(self.shapes, images, wanted, constant)
+
     def cut(self) -> tuple[int, frozenset[str]]:
         """The size of the batch, and the tensors that have it in front; 0: samples are not by themselves."""
         if self.view:
@@ -99,8 +108,8 @@ class Sharding(NamedTuple):
     #: by the number of a node: the run that it belongs to, and the tensors that are cut
     runs: Mapping[int, int] = {}
     cut: Mapping[int, frozenset[str]] = {}
-    #: entries stored by shards, and whether the batch is last in memory
-    stored: Mapping[Entry, bool] = {}
+    #: entries stored by shards, and the order of their axes in memory
+    stored: Mapping[Entry, Order] = {}
 
     @property
     def parts(self) -> int:
@@ -121,26 +130,38 @@ class Sharding(NamedTuple):
         )
 
 
-def shard(work: Sequence[Work], boundary: int, kept: Collection[Entry]) -> Sharding:
+def shard(
+    work: Sequence[Work],
+    boundary: int,
+    kept: Collection[Entry],
+    wanted: str = "",
+    constants: Collection[str] = (),
+) -> Sharding:
     """The shards of a pass; `kept` are entries that a caller sees, which are stored as callers know them.
 
-    A run ends at the `boundary` between forward and backward pass.
+    A run ends at the `boundary` between forward and backward pass.  `wanted` is an algorithm for
+    convolutions; `constants` names variables that stay the same from pass to pass.
     """
     cuts = [each.cut() for each in work]
     weights: dict[int, float] = defaultdict(float)
     for each, (extent, _) in zip(work, cuts):
         if not each.view:
             weights[extent] += each.seconds if extent > 1 else 0.0
-    batch = max(weights, key=weights.__getitem__, default=0)
-    if batch < 2:
-        return Sharding()
+    batch = max(weights, key=weights.__getitem__, default=1)
     cut = {number: names for number, (extent, names) in enumerate(cuts) if extent == batch}
     for number in _incomplete(work, cut):
         del cut[number]
-    count = _count(batch, weights[batch])
+    count = _count(batch, weights[batch]) if batch > 1 else 1
     ends = tuple(batch * number // count for number in range(count + 1))
     root = _memories(work)
-    stored = _stored(work, cut, {root(entry) for entry in kept}, root, count > 1)
+    seen = {root(entry) for entry in kept}
+    images, gains = -(-batch // count), [-math.inf] * len(work)
+    if boundary == len(work):  # what goes backward is made for the batch last
+        gains = [each.channels_last(images, wanted, constants) for each in work]
+    stored = _stored(work, cut, seen, root, gains)
+    if count == 1:  # one image has the batch first as well as last
+        usual = {Order.BATCH_FIRST} if batch > 1 else {Order.BATCH_FIRST, Order.BATCH_LAST}
+        stored = {entry: order for entry, order in stored.items() if order not in usual}
     return Sharding(ends, _runs(work, cut, boundary, root) if count > 1 else {}, cut, stored)
 
 
@@ -176,11 +197,11 @@ def _stored(
     cut: Mapping[int, frozenset[str]],
     kept: Collection[Entry],
     root: Callable[[Entry], Entry],
-    shards: bool,
-) -> dict[Entry, bool]:
+    gains: Sequence[float],
+) -> dict[Entry, Order]:
     """Entries that only steps touch which cut them, and how they are stored.
 
-    Operators that do not mind want all their tensors stored alike: a vote of one tensor's counts for all.
+    `gains` says what each step gains where channels are last.
     """
     made = {root(entry) for each in work for entry in each.writes.values()}
     whole = {
@@ -190,29 +211,67 @@ def _stored(
         if name not in cut.get(number, ())
     }
     apart = made - whole - set(kept)
-    alike: dict[Entry, Entry] = {}
+    touched = [[root(entry) for entry in each.entries.values() if root(entry) in apart] for each in work]
+    batch = _batch_last(touched, [None if each.view else each.op.batch_last for each in work])
+    channels = _channels_last(touched, gains)
+    orders = {}
+    for entry in {entry for each in work for entry in each.entries.values() if root(entry) in apart}:
+        last = Order.BATCH_LAST if root(entry) in batch else Order.BATCH_FIRST
+        orders[entry] = Order.CHANNELS_LAST if root(entry) in channels else last
+    return orders
 
-    def party(entry: Entry) -> Entry:
-        while entry in alike:
-            entry = alike[entry]
+
+class _Parties:
+    """Entries that are to be alike."""
+
+    def __init__(self) -> None:
+        self._next: dict[Entry, Entry] = {}
+
+    def of(self, entry: Entry) -> Entry:
+        """One of them that stands for all."""
+        while entry in self._next:
+            entry = self._next[entry]
         return entry
 
-    votes: dict[Entry, set[bool]] = defaultdict(set)
-    ballots = []
-    for each in work:
-        touched = [root(entry) for entry in each.entries.values() if root(entry) in apart]
-        vote = None if each.view else each.op.batch_last
+    def join(self, entries: Sequence[Entry]) -> None:
+        for one, other in pairwise(entries):
+            if self.of(one) != self.of(other):
+                self._next[self.of(one)] = self.of(other)
+
+
+def _batch_last(touched: Sequence[Sequence[Entry]], votes: Sequence[bool | None]) -> set[Entry]:
+    """The entries for which some of those who touch them vote, and none against.
+
+    Who does not mind wants all that it touches to be alike: a vote for or against one counts for all.
+    """
+    parties = _Parties()
+    for entries, vote in zip(touched, votes):
         if vote is None:
-            for one, other in pairwise(touched):
-                if party(one) != party(other):
-                    alike[party(one)] = party(other)
-        else:
-            ballots += [(entry, vote) for entry in touched]
-    for entry, vote in ballots:
-        votes[party(entry)].add(vote)
-    last = {entry: votes[party(entry)] == {True} for entry in apart}
-    every = {entry for each in work for entry in each.entries.values() if root(entry) in apart}
-    return {entry: last[root(entry)] for entry in every if shards or last[root(entry)]}
+            parties.join(entries)
+    cast: dict[Entry, set[bool | None]] = defaultdict(set)
+    for entries, vote in zip(touched, votes):
+        for entry in entries:
+            cast[parties.of(entry)].add(vote)
+    won = {party for party, votes_cast in cast.items() if True in votes_cast and False not in votes_cast}
+    return {entry for entries in touched for entry in entries if parties.of(entry) in won}
+
+
+def _channels_last(touched: Sequence[Sequence[Entry]], gains: Sequence[float]) -> set[Entry]:
+    """The entries that have the channels last.
+
+    Those that some step must not have so do not; the others between two of them are alike, as together their
+    steps gain.
+    """
+    never = {entry for entries, gain in zip(touched, gains) if gain == -math.inf for entry in entries}
+    free = [[entry for entry in entries if entry not in never] for entries in touched]
+    parties = _Parties()
+    for entries in free:
+        parties.join(entries)
+    total: dict[Entry, float] = defaultdict(float)
+    for entries, gain in zip(free, gains):
+        if entries:
+            total[parties.of(entries[0])] += gain
+    return {entry for entries in free for entry in entries if total[parties.of(entry)] > 0}
 
 
 def _runs(

@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 from references import SAMPLES
 
-from netdef.ops.base import Backward, kernel_arguments
+from netdef.ops.backward import Backward
+from netdef.ops.base import kernel_arguments
 from netdef.ops.shapes import Shapes, Types
 from netdef.runtime.replay import Repeated
 
 
 def strided(shape, dtype, layout):
-    """An array that is contiguous ("C"), has its first axis last in memory ("last"), or is reversed."""
+    """An array that is contiguous ("C"), has its first or second axis last in memory, or is reversed."""
     if layout == "last" and shape:
         return np.moveaxis(np.empty((*shape[1:], shape[0]), dtype), -1, 0)
+    if layout == "channels" and len(shape) > 1:
+        return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
     if layout == "gaps" and shape:
         return np.empty([2 * size + 1 for size in shape], dtype)[(slice(None, 0, -2),) * len(shape)]
     return np.empty(shape, dtype)

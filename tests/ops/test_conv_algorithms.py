@@ -114,7 +114,7 @@ def test_every_algorithm_computes_the_same(case, dtype, tolerance, kernels):
 
 
 @pytest.mark.parametrize("wanted", ALGORITHMS)
-@pytest.mark.parametrize("layout", ["last", "gaps"])
+@pytest.mark.parametrize("layout", ["last", "channels", "gaps"])
 def test_any_strides(layout, wanted, kernels):
     """Every algorithm takes and gives arrays of any memory layout."""
     for case in CASES:
@@ -178,7 +178,7 @@ def test_deconvolution_with_every_algorithm(attributes, shapes, wanted, kernels)
 
 
 @pytest.mark.parametrize("wanted", ALGORITHMS)
-@pytest.mark.parametrize("layout", ["C", "last"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels"])
 def test_nothing_is_allocated(layout, wanted, kernels):
     """A second call of either kernel takes far less memory than any of its arrays."""
     for case in (((16, 8, 16, 16), *CASES[1][1:]), ((16, 16, 16, 16), 16, (1, 1), (2, 2), (0, 0), (1, 1), 1)):
@@ -221,7 +221,7 @@ def test_parts_of_a_batch(wanted, kernels):
 
 
 @pytest.mark.parametrize("wanted", ["", *ALGORITHMS])
-@pytest.mark.parametrize("layout", ["C", "last"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels"])
 def test_rows_of_an_output(layout, wanted, kernels):
     """A piece may be any rows of the output: it needs no more workspace than it says for all of them."""
     for case in CASES:

@@ -74,7 +74,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_sums_of_products(case, layout, kernels):
     """Output and gradients over 1 to 4 spatial axes, in any memory layout."""
@@ -103,7 +103,7 @@ def cut(monkeypatch):
 
 
 @pytest.mark.parametrize("wanted", ["im2col", "overlap", "winograd"])
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize(("block", "band"), [(1, 1), (200, 1), (1000, 300), (10**6, 10**6)])
 def test_pieces_of_any_size(block, band, layout, wanted, kernels, cut):
     """Bands and blocks that do not divide the rows evenly, single rows and parts of rows included."""

@@ -62,7 +62,7 @@ def made(case, kernels, dtype="float64", layout="C", wanted="depthwise"):
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [("float16", 4e-3), ("float32", 1e-5), ("float64", 1e-12)], ids=str
 )
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_pass_is_as_defined(case, layout, dtype, tolerance, kernels):
     """Any stride, dilation, number of filters for a channel, and of channels for a filter."""

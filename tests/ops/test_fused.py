@@ -50,7 +50,7 @@ def tuned(run, wanted, constant=()):
 
 @pytest.mark.parametrize("does", DOES, ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 def test_every_algorithm_computes_the_same(case, does, layout, kernels):
     """With weights that stay the same, too, and with the output in the place of the addend."""
     attributes, data = case

@@ -56,7 +56,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize(("attributes", "shape"), CASES, ids=str)
 def test_element_by_element(attributes, shape, layout, kernels):
     """Output and gradient, in any memory layout."""
@@ -70,7 +70,7 @@ def test_element_by_element(attributes, shape, layout, kernels):
 
 
 @pytest.mark.parametrize("block", [1, 20, 64])
-@pytest.mark.parametrize("layout", ["C", "last", "gaps"])
+@pytest.mark.parametrize("layout", ["C", "last", "channels", "gaps"])
 @pytest.mark.parametrize("region", ["ACROSS_CHANNELS", "WITHIN_CHANNEL"])
 def test_blocks_of_any_size(region, layout, block, kernels, monkeypatch):
     """Of one element's neighbours up to all; the last one may be smaller."""

@@ -280,7 +280,7 @@ def test_any_strides_give_the_same_numbers(operator, attributes, shapes, kernels
     plain = kernels(operator(**attributes), shapes)
     outputs, gradients = plain.forward(), plain.backward()
 
-    for layout in ("last", "gaps"):
+    for layout in ("last", "channels", "gaps"):
         other = kernels(operator(**attributes), shapes, layout=layout)
         equal(outputs, other.forward(), 1e-12, layout)
         equal(gradients, other.backward(), 1e-12, layout)

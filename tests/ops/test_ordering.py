@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netdef.ops import find
-from netdef.ops.base import Backward
+from netdef.ops.backward import Backward
 from netdef.ops.fields import BadValue
 from netdef.ops.shapes import ShapeError
 

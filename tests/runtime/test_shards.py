@@ -13,6 +13,7 @@ from netdef.runtime import memory, planner, shards
 from netdef.runtime.executor import Executor
 from netdef.runtime.kernels import run_together
 from netdef.runtime.memory import zeros
+from netdef.runtime.orders import Order
 from netdef.runtime.shards import Sharding
 from netdef.runtime.threads import set_threads
 
@@ -132,8 +133,7 @@ def test_the_batch_is_last_between_layers_that_gain(small):
         for step in plan.steps[: plan.boundary]
         if "output" in step.tensors
     }
-    assert blocks["one_conv"].last
-    assert blocks["pool"].last
+    assert blocks["one_conv"].order is blocks["pool"].order is Order.BATCH_LAST
     assert blocks["one_conv"].ends == (0, 1, 3, 5, 7)
     assert blocks["softmax"] is None
     assert all(step.tensors["data"].blocks is None for step in plan.steps if step.node.name == "one_conv")

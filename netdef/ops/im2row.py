@@ -1,0 +1,204 @@
+"""Convolution as products of matrices whose rows are windows, for maps with the channels last in memory.
+
+The rows of a product are the windows of a row of the output, of several images where there are some; they are
+views of strips (`channels_last`).  Where these are few, the windows of several rows are copied (im2row, as in
+Chellapilla et al. 2006 with the other order of axes).  Windows of one element are the pixels themselves.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from netdef.ops import conv_blocks, conv_cost, windows
+from netdef.ops.arrays import largest_part
+from netdef.ops.channels_last import Blocks, channels_last, finish, pixels, repeated, row, strips
+from netdef.ops.conv_algorithm import Making
+from netdef.ops.conv_blocks import evenly, neighbours
+from netdef.ops.conv_sizes import PLANS, Sizes
+from netdef.ops.epilogue import Epilogue
+from netdef.ops.shapes import Full
+
+#: numbers in the pixels of a block, or in their products, so that both stay in the second-level cache
+PIXELS = 128 * 1024
+#: how many times as many numbers as a weight that is larger
+WEIGHTS = 4
+#: rows that a product should have at least, and one that needs no packing
+ROWS, LEAST = 96, 24
+#: pixels of a block are a multiple of it: some of them have their bias added at a time
+EVEN = 16
+#: filters of a product of pixels that takes twice as long as one of the same numbers the other way round
+FEW = 8
+
+
+class _Plan(NamedTuple):
+    """How the output is cut, and the shapes of what is kept."""
+
+    blocks: Blocks
+    #: windows of a product: a part of a row of the output, a row of several images or, copied, several rows
+    width: int
+    rows: int
+    spaces: tuple[Full, ...]
+
+
+@functools.lru_cache(PLANS)
+def _plan(sizes: Sizes) -> _Plan:
+    first, second = sizes.axes
+    width, images, rows = _part(sizes), 1, 1
+    if not width:
+        images = evenly(sizes.batch, -(-ROWS // max(1, second.windows)))
+        width = images * second.windows
+        rows = min(first.windows, -(-ROWS // max(1, width)))
+    line = images * second.windows * second.kernel * sizes.channels
+    most = (conv_blocks.BLOCK // max(1, line) - first.kernel) // first.stride + 1
+    blocks = Blocks(sizes.batch, first.windows, images, max(rows, most // rows * rows))
+    height = (blocks.rows - 1) * first.stride + first.kernel
+    place = images * blocks.rows * second.windows
+    spaces = (
+        (images * height * second.size * sizes.channels,),
+        (images, second.windows, height, second.kernel * sizes.channels),
+        (place * sizes.inner if rows > 1 else 0,),
+        (max(place, _most_pixels(sizes)) * sizes.filters,),
+        row(sizes.filters),
+    )
+    return _Plan(blocks, width, rows, spaces)
+
+
+def _part(sizes: Sizes) -> int:
+    """Windows of a part of a row whose product OpenBLAS does not pack, if there are enough; else 0."""
+    count = sizes.axes[1].windows
+    most = int(conv_cost.SMALL) // max(1, sizes.inner * sizes.filters)
+    width = largest_part(count, most)
+    return width if width >= LEAST else 0
+
+
+def _most_pixels(sizes: Sizes) -> int:
+    """Pixels of a block where they are multiplied as they are."""
+    if not sizes.pointwise:
+        return 0
+    room = max(PIXELS, WEIGHTS * sizes.filters * sizes.channels)
+    count = sizes.batch * math.prod(sizes.counts)
+    step = evenly(count, room // max(1, sizes.filters, sizes.channels))
+    return -(-step // EVEN) * EVEN
+
+
+class Im2Row(Making):
+    """The output alone, of maps along two axes without groups or dilation."""
+
+    name = "im2row"
+    channels_last = True
+
+    def fits(self, sizes: Sizes) -> bool:
+        return sizes.groups == 1 and len(sizes.axes) == 2 and all(axis.dilate == 1 for axis in sizes.axes)
+
+    def factors(self, sizes: Sizes) -> Full:
+        return (sizes.inner, sizes.filters)
+
+    def make(self, xp: Any, weight: Any, factors: Any) -> None:
+        """A weight (F, C, kh, kw) as (kh * kw * C, F)."""
+        filters, channels, *kernel = weight.shape
+        xp.copyto(factors.reshape(*kernel, channels, filters), weight.transpose(2, 3, 1, 0))
+
+    def making(self, sizes: Sizes) -> float:
+        return math.prod(sizes.weight) * conv_cost.TURN
+
+    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+        return _plan(sizes).spaces
+
+    def multiplying(self, sizes: Sizes) -> float:
+        if sizes.pointwise:
+            count = sizes.batch * math.prod(sizes.counts)
+            blocks = -(-count // _most_pixels(sizes)) if count else 0
+            thin = 1 + FEW / sizes.filters
+            return thin * conv_cost.product(blocks, count / max(1, blocks), sizes.filters, sizes.channels)
+        plan, (first, second) = _plan(sizes), sizes.axes
+        run = second.kernel * sizes.channels
+        height = plan.blocks.rows * first.stride + first.kernel - first.stride
+        elements = plan.blocks.number * plan.blocks.images * second.windows * height * run
+        copies = conv_cost.copied(elements, run)
+        places = sizes.batch * math.prod(sizes.counts)
+        if plan.rows > 1:
+            copies += conv_cost.copied(places * sizes.inner, first.kernel * run)
+        width = plan.width * plan.rows
+        make = conv_cost.small if _part(sizes) else conv_cost.product
+        products = make(places / max(1, width), width, sizes.filters, sizes.inner)
+        return plan.blocks.number * 20 * conv_cost.CALL + copies + products
+
+    def multiply(
+        self,
+        xp: Any,
+        sizes: Sizes,
+        data: Any,
+        factors: Any,
+        epilogue: Epilogue,
+        output: Any,
+        spaces: Sequence[Any],
+    ) -> None:
+        data, output = channels_last(data), channels_last(output)
+        addend = None if epilogue.addend is None else channels_last(epilogue.addend)
+        plan, (first, second) = _plan(sizes), sizes.axes
+        band, lines, columns, product, biases = spaces
+        bias = repeated(xp, epilogue.bias, biases)
+        if sizes.pointwise and _multiply(xp, sizes, data, factors, epilogue, bias, output, addend, product):
+            return
+        for images, rows in plan.blocks:
+            maps, result = data[images], output[images, rows]
+            count, down, across, filters = result.shape
+            height = (down - 1) * first.stride + first.kernel
+            strip = windows.carve(lines.reshape(-1), (count, across, height, lines.shape[3]))
+            strips(xp, maps, rows.start * first.stride - first.pad, second, strip, band)
+            seen = _windows(xp, strip, first, down)
+            part = None if addend is None else addend[images, rows]
+            if plan.rows > 1:
+                copied = windows.carve(columns, (count, down, across, sizes.inner))
+                xp.copyto(copied, seen.swapaxes(1, 2))
+                seen = copied.reshape(-1, sizes.inner)
+                products = windows.carve(product, result.shape)
+                xp.matmul(seen, factors, out=products.reshape(-1, filters))
+            elif count > 1:
+                products = windows.carve(product, (down, count * across, filters))
+                xp.matmul(seen.reshape(-1, *seen.shape[2:]).swapaxes(0, 1), factors, out=products)
+                products = products.reshape(down, count, across, filters).swapaxes(0, 1)
+            else:
+                direct = part is None and neighbours(result, product)
+                products = result if direct else windows.carve(product, result.shape)
+                parts = seen[0].reshape(-1, plan.width, *seen.shape[2:]).transpose(2, 0, 1, 3)
+                xp.matmul(parts, factors, out=products.reshape(down, -1, plan.width, filters))
+            finish(xp, epilogue, products, result, part, bias)
+
+
+def _windows(xp: Any, strip: Any, axis: windows.Axis, rows: int) -> Any:
+    """The windows (n, across, rows, kh * kw * C) of strips: views that overlap."""
+    line = strip.shape[3] * strip.itemsize
+    shape = (*strip.shape[:2], rows, axis.kernel * strip.shape[3])
+    steps = (*strip.strides[:2], axis.stride * line, strip.itemsize)
+    return xp.lib.stride_tricks.as_strided(strip, shape, steps)
+
+
+def _multiply(
+    xp: Any,
+    sizes: Sizes,
+    data: Any,
+    matrix: Any,
+    epilogue: Epilogue,
+    bias: Any,
+    output: Any,
+    addend: Any,
+    product: Any,
+) -> bool:
+    """The products of pixels as they are, if they can be seen so."""
+    above, below = pixels(data), pixels(output)
+    added = None if addend is None else pixels(addend)
+    if above is None or below is None or (added is None) != (addend is None) or data.dtype != product.dtype:
+        return False
+    step = _most_pixels(sizes)
+    direct = addend is None and neighbours(output, product)
+    for start in range(0, below.shape[0], step):
+        part = slice(start, min(start + step, below.shape[0]))
+        result = below[part]
+        products = result if direct else product[: result.size].reshape(result.shape)
+        xp.matmul(above[part], matrix, out=products)
+        finish(xp, epilogue, products, result, None if added is None else added[part], bias)
+    return True

@@ -1,0 +1,174 @@
+"""Winograd's minimal filtering along both axes of maps with the channels last in memory.
+
+F(4, 3) and F(2, 5) as in `netdef.ops.winograd` (Lavin and Gray 2015); a tile is one piece of a strip
+(`channels_last`), and every row of every matrix is as long as there are channels: one image is as quick as
+several.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from netdef.ops import conv_cost, windows
+from netdef.ops.channels_last import Blocks, channels_last, finish, repeated, row, strips
+from netdef.ops.conv_algorithm import Making
+from netdef.ops.conv_sizes import PLANS, Sizes
+from netdef.ops.epilogue import Epilogue
+from netdef.ops.shapes import Full
+from netdef.ops.toomcook import transforms
+from netdef.ops.winograd import KERNELS, POINTS
+
+#: numbers in the transformed tiles of a block and their products
+BLOCK = 512 * 1024
+#: how many times as many numbers as transformed filters that are larger
+FILTERS = 2
+
+
+class _Plan(NamedTuple):
+    """How the tiles are cut into blocks, and the shapes of what is kept."""
+
+    blocks: Blocks
+    #: outputs of a tile along each axis
+    tile: tuple[int, int]
+    #: the tiles along W as windows
+    across: windows.Axis
+    spaces: tuple[Full, ...]
+
+
+@functools.lru_cache(PLANS)
+def _plan(sizes: Sizes) -> _Plan:
+    first, second = sizes.axes
+    high, wide = (POINTS + 1 - axis.kernel for axis in sizes.axes)
+    down, across = -(-first.windows // high), -(-second.windows // wide)
+    points = POINTS**2
+    room = max(BLOCK, FILTERS * points * sizes.filters * sizes.channels // sizes.groups)
+    tiles = max(1, room // (points * (sizes.channels + sizes.filters)))
+    rows = max(1, tiles // max(1, across))
+    blocks = Blocks(sizes.batch, down, max(1, rows // max(1, down)), rows)
+    most = blocks.images * across * blocks.rows
+    height = (blocks.rows - 1) * high + POINTS
+    spaces = (
+        (blocks.images * height * second.size * sizes.channels,),
+        (blocks.images, across, height, POINTS * sizes.channels),
+        (points, most * sizes.channels),
+        (points, most * sizes.filters),
+        (most * high * wide * sizes.filters,),
+        row(sizes.filters),
+    )
+    axis = windows.Axis(second.size, POINTS, wide, second.pad, 1, across)
+    return _Plan(blocks, (high, wide), axis, spaces)
+
+
+class WinogradNHWC(Making):
+    """The output alone, for windows next to each other without dilation."""
+
+    name = "winograd_nhwc"
+    channels_last = True
+
+    def fits(self, sizes: Sizes) -> bool:
+        return len(sizes.axes) == 2 and all(
+            axis.kernel in KERNELS and axis.stride == axis.dilate == 1 for axis in sizes.axes
+        )
+
+    def factors(self, sizes: Sizes) -> Full:
+        """(points, groups, channels of a group, filters of a group): multiplied without being turned."""
+        group = sizes.channels // sizes.groups
+        return (POINTS**2, sizes.groups, group, sizes.filters // sizes.groups)
+
+    def make(self, xp: Any, weight: Any, factors: Any) -> None:
+        matrix = transforms(xp, weight.shape[2:], POINTS, factors.dtype.name).weight
+        taps = weight.reshape(factors.shape[1], -1, weight.shape[1], matrix.shape[1])
+        xp.matmul(matrix, taps.transpose(0, 2, 3, 1), out=factors.transpose(1, 2, 0, 3))
+
+    def making(self, sizes: Sizes) -> float:
+        weights = math.prod(sizes.weight) / sizes.taps
+        return POINTS**2 * weights * conv_cost.FETCH + conv_cost.product(1, POINTS**2, weights, sizes.taps)
+
+    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+        return _plan(sizes).spaces
+
+    def multiplying(self, sizes: Sizes) -> float:
+        plan, points, groups = _plan(sizes), POINTS**2, sizes.groups
+        blocks, across = plan.blocks.number, plan.across.windows
+        tiles = sizes.batch * across * -(-sizes.axes[0].windows // plan.tile[0])
+        tile = math.prod(plan.tile)
+        run = POINTS * sizes.channels
+        copies = conv_cost.copied(tiles * plan.tile[0] * run, run)
+        copies += conv_cost.copied(tiles * tile * sizes.filters, plan.tile[1] * sizes.filters)
+        copies += blocks * math.prod(self.factors(sizes)) * conv_cost.FETCH
+        changes = conv_cost.small(tiles, points, sizes.channels, points)
+        changes += conv_cost.small(tiles, tile, sizes.filters, points)
+        shape = tiles / max(1, blocks), sizes.filters / groups, sizes.channels / groups
+        products = conv_cost.product(blocks * points * groups, *shape)
+        return blocks * 16 * conv_cost.CALL + copies + changes + products
+
+    def multiply(
+        self,
+        xp: Any,
+        sizes: Sizes,
+        data: Any,
+        factors: Any,
+        epilogue: Epilogue,
+        output: Any,
+        spaces: Sequence[Any],
+    ) -> None:
+        plan, groups, points = _plan(sizes), sizes.groups, POINTS**2
+        band, lines, above, below, space, biases = spaces
+        bias, rest = repeated(xp, epilogue.bias, biases), epilogue._replace(bias=None)
+        change = transforms(xp, sizes.kernel, POINTS, lines.dtype.name)
+        data, output = channels_last(data), channels_last(output)
+        addend = None if epilogue.addend is None else channels_last(epilogue.addend)
+        (high, wide), across = plan.tile, plan.across.windows
+        for images, rows in plan.blocks:
+            maps, down = data[images], rows.stop - rows.start
+            count = maps.shape[0]
+            height = (down - 1) * high + POINTS
+            strip = windows.carve(lines.reshape(-1), (count, across, height, lines.shape[3]))
+            strips(xp, maps, rows.start * high - sizes.axes[0].pad, plan.across, strip, band)
+            tiles = (count, across, down)
+            total = math.prod(tiles)
+            upper = windows.carve(above.reshape(-1), (points, *tiles, sizes.channels))
+            lower = windows.carve(below.reshape(-1), (points, *tiles, sizes.filters))
+            xp.matmul(change.data, _tiles(xp, strip, down, high), out=xp.moveaxis(upper, 0, 3))
+            xp.matmul(
+                upper.reshape(points, total, groups, -1).swapaxes(1, 2),
+                factors,
+                out=lower.reshape(points, total, groups, -1).swapaxes(1, 2),
+            )
+            outputs = windows.carve(space, (*tiles, high * wide, sizes.filters))
+            xp.matmul(change.output, xp.moveaxis(lower, 0, 3), out=outputs)
+            if bias is not None:
+                every = outputs.reshape(-1, sizes.filters)
+                finish(xp, Epilogue(epilogue.bias), every, every, None, bias)
+            there = slice(rows.start * high, min(rows.stop * high, output.shape[1]))
+            parts = outputs.reshape(count, across, down * high, wide, sizes.filters)
+            results = _columns(output[images, there], wide)
+            others = [None, None] if addend is None else _columns(addend[images, there], wide)
+            for part, result, other in zip(_cut(parts, output.shape[2], wide), results, others):
+                if result.size:
+                    rest.finish(xp, part[:, :, : result.shape[2]], result, None, other)
+
+
+def _tiles(xp: Any, strip: Any, rows: int, high: int) -> Any:
+    """The tiles (n, across, rows, points, C) of strips (n, across, height, POINTS * C), which overlap."""
+    channels, item = strip.shape[3] // POINTS, strip.itemsize
+    shape = (*strip.shape[:2], rows, POINTS**2, channels)
+    steps = (*strip.strides[:2], high * strip.strides[2], channels * item, item)
+    return xp.lib.stride_tricks.as_strided(strip, shape, steps)
+
+
+def _columns(maps: Any, wide: int) -> list[Any]:
+    """Maps (n, rows, W, F) as whole columns of tiles (n, columns, rows, wide, F), and the rest likewise."""
+    count, rows, width, filters = maps.shape
+    whole = width // wide * wide
+    columns = maps[:, :, :whole].reshape(count, rows, -1, wide, filters)
+    return [columns.swapaxes(1, 2), maps[:, None, :, whole:]]
+
+
+def _cut(parts: Any, width: int, wide: int) -> list[Any]:
+    """The same parts of what was computed (n, across, rows, wide, F) for maps of this width."""
+    whole = width // wide
+    return [parts[:, :whole], parts[:, whole:, :, : width % wide]]
