@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-from netdef.ops.arrays import sigmoid
+from netdef.ops.arrays import in_order_of, rectify, sigmoid
 from netdef.ops.base import Cut, Op, Workspace
 from netdef.ops.elementwise import cut_anywhere
 from netdef.ops.fields import Enum, Float
@@ -25,8 +25,7 @@ class Relu(FromOutput):
 
     def value(self, xp: Any, data: Any, output: Any, work: Any) -> None:
         if output.dtype.kind == "f":
-            # maximum(data, 0) misses numpy's vector loop, clip does not: 80 against 280 us for 64x20x24x24
-            xp.clip(data, 0, math.inf, out=output)
+            rectify(xp, *in_order_of(data, output))
         else:
             xp.maximum(data, 0, out=output)
 

@@ -107,6 +107,12 @@ def ordered(work: Any, like: Any) -> Any:
     return _in_order(work, sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis])))
 
 
+def in_order_of(like: Any, *others: Any) -> tuple[Any, ...]:
+    """Views of arrays of one shape with their axes in the order in which the first has them in memory."""
+    order = sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis]))
+    return tuple(array.transpose(order) for array in (like, *others))
+
+
 def ordered_for_sums(work: Any, like: Any, axis: int) -> Any:
     """The same, but with `axis` in front where it is a short row of `like`, of which sums would be slow."""
     if like.ndim == 1 or like.strides[axis] != like.itemsize or like.shape[axis] > SHORT:
