@@ -104,21 +104,25 @@ def ordered(work: Any, like: Any) -> Any:
     """
     if like.flags.c_contiguous:
         return work
-    return _in_order(work, sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis])))
+    return _in_order(work, by_strides(like))
 
 
 def in_order_of(like: Any, *others: Any) -> tuple[Any, ...]:
     """Views of arrays of one shape with their axes in the order in which the first has them in memory."""
-    order = sorted(range(like.ndim), key=lambda axis: -abs(like.strides[axis]))
+    order = by_strides(like)
     return tuple(array.transpose(order) for array in (like, *others))
+
+
+def by_strides(array: Any) -> list[int]:
+    """The axes of an array in the order in which they lie in memory, the outermost first."""
+    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
 
 
 def ordered_for_sums(work: Any, like: Any, axis: int) -> Any:
     """The same, but with `axis` in front where it is a short row of `like`, of which sums would be slow."""
     if like.ndim == 1 or like.strides[axis] != like.itemsize or like.shape[axis] > SHORT:
         return ordered(work, like)
-    rest = sorted(others(like.ndim, axis), key=lambda axis: -abs(like.strides[axis]))
-    return _in_order(work, [axis, *rest])
+    return _in_order(work, [axis, *(other for other in by_strides(like) if other != axis)])
 
 
 def _in_order(work: Any, order: list[int]) -> Any:

@@ -8,16 +8,18 @@ a window follow each other in a strip, so that whole windows need no copy of the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from netdef.ops import windows
 from netdef.ops.arrays import copy_rows, largest_part
-from netdef.ops.conv_blocks import evenly
+from netdef.ops.conv_algorithm import Making
+from netdef.ops.conv_blocks import evenly, neighbours
+from netdef.ops.conv_sizes import Sizes
 from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
-#: numbers of a row that is long
+#: numbers of a bias that is repeated, about
 LONG = 8 * 1024
 
 
@@ -40,39 +42,92 @@ def pixels(array: Any) -> Any:
     return array.reshape(-1, array.shape[-1])
 
 
-def row(filters: int) -> Full:
-    """The shape of a bias for several pixels at a time: numpy starts a loop for each row of it."""
-    return (max(1, LONG // max(1, filters)), filters)
+class Maps(NamedTuple):
+    """What a convolution reads and writes: arrays (n, H, W, C), or matrices with a row for each pixel."""
+
+    data: Any
+    output: Any
+    addend: Any
+    epilogue: Epilogue
+    #: the bias for several pixels (pixels, F): numpy starts a loop for each row of it; None: there is none
+    bias: Any
+
+    def as_pixels(self) -> Maps | None:
+        """The same as matrices, if that takes no copy; else None."""
+        data, output = pixels(self.data), pixels(self.output)
+        addend = None if self.addend is None else pixels(self.addend)
+        if data is None or output is None or (addend is None) != (self.addend is None):
+            return None
+        return self._replace(data=data, output=output, addend=addend)
+
+    def sums(self, here: Any, space: Any) -> Any:
+        """Where the sums of a part of the output are made: in it, where nothing has to be added to them."""
+        result = self.output[here]
+        direct = self.addend is None and neighbours(result, space)
+        return result if direct else windows.carve(space, result.shape)
+
+    def finish(self, xp: Any, sums: Any, here: Any) -> None:
+        """Write a part of the output from its sums (..., pixels, F); see `Epilogue.finish`."""
+        several = self._several(sums)
+        added, target = _by_pixels(sums, several), self.output[here]
+        result = added if xp.may_share_memory(sums, target) else _by_pixels(target, several)
+        addend = None if self.addend is None else _by_pixels(self.addend[here], several)
+        self.epilogue.finish(xp, added, result, None if self.bias is None else self.bias[:several], addend)
+
+    def add_bias(self, xp: Any, sums: Any) -> None:
+        """Do that alone."""
+        if self.bias is not None:
+            several = self._several(sums)
+            added = _by_pixels(sums, several)
+            xp.add(added, self.bias[:several], out=added)
+
+    def _several(self, sums: Any) -> int:
+        """For how many pixels at a time a bias is added."""
+        return 1 if self.bias is None else max(1, largest_part(sums.shape[-2], self.bias.shape[0]))
 
 
-def repeated(xp: Any, bias: Any, space: Any) -> Any:
-    """A bias (F,) for several pixels, in a workspace; None where there is none."""
-    if bias is not None:
-        xp.copyto(space, bias)
-    return None if bias is None else space
+def _by_pixels(array: Any, several: int) -> Any:
+    """An array (..., pixels, F) with several pixels side by side, which takes no copy."""
+    return array.reshape(*array.shape[:-2], array.shape[-2] // several, several, array.shape[-1])
 
 
-def finish(xp: Any, epilogue: Epilogue, sums: Any, result: Any, addend: Any, bias: Any) -> None:
-    """`Epilogue.finish` for pixels (..., pixels, F) with a bias for several of them."""
-    count, several = sums.shape[-2], 1
-    if bias is not None:
-        several = max(1, largest_part(count, bias.shape[0]))
-        bias = bias[:several]
+class ChannelsLast(Making):
+    """An algorithm for outputs with the channels last in memory."""
 
-    def seen(array: Any) -> Any:
-        return array.reshape(*array.shape[:-2], count // several, several, array.shape[-1])
+    channels_last = True
 
-    epilogue.finish(xp, seen(sums), seen(result), bias, None if addend is None else seen(addend))
+    def places(self, sizes: Sizes) -> tuple[Full, ...]:
+        """The shapes of what `compute` keeps while it runs."""
+        raise NotImplementedError
+
+    def compute(self, xp: Any, sizes: Sizes, maps: Maps, factors: Any, spaces: Sequence[Any]) -> None:
+        """`multiply` for maps seen with the channels last."""
+        raise NotImplementedError
+
+    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+        several = max(1, LONG // max(1, sizes.filters))
+        return (*self.places(sizes), (several, sizes.filters))
+
+    def multiply(
+        self,
+        xp: Any,
+        sizes: Sizes,
+        data: Any,
+        factors: Any,
+        epilogue: Epilogue,
+        output: Any,
+        spaces: Sequence[Any],
+    ) -> None:
+        *places, bias = spaces
+        if epilogue.bias is not None:
+            xp.copyto(bias, epilogue.bias)
+        addend = None if epilogue.addend is None else channels_last(epilogue.addend)
+        repeated = None if epilogue.bias is None else bias
+        maps = Maps(channels_last(data), channels_last(output), addend, epilogue, repeated)
+        self.compute(xp, sizes, maps, factors, places)
 
 
-class Block(NamedTuple):
-    """Some images, and some rows of the output."""
-
-    images: slice
-    rows: slice
-
-
-class Blocks:
+class ImageBlocks:
     """The blocks of an output, of at most so many images and rows."""
 
     def __init__(self, batch: int, count: int, images: int, rows: int) -> None:
@@ -83,11 +138,12 @@ class Blocks:
     def number(self) -> int:
         return -(-self.batch // self.images) * -(-self.count // self.rows)
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[tuple[slice, slice]]:
+        """The images and the rows of each."""
         for image in range(0, self.batch, self.images):
             images = slice(image, min(image + self.images, self.batch))
             for row in range(0, self.count, self.rows):
-                yield Block(images, slice(row, min(row + self.rows, self.count)))
+                yield images, slice(row, min(row + self.rows, self.count))
 
 
 def strips(xp: Any, data: Any, first: int, axis: windows.Axis, target: Any, band: Any) -> None:

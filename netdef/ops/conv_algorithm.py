@@ -71,7 +71,7 @@ class Algorithm:
 
 
 class Making(Algorithm):
-    """An algorithm for outputs that multiplies by what it makes of the weight."""
+    """An algorithm whose outputs are products with what it makes of the weight."""
 
     def serves(self, sizes: Sizes, which: str) -> bool:
         return which == FORWARD and self.fits(sizes)
@@ -89,11 +89,11 @@ class Making(Algorithm):
         raise NotImplementedError
 
     def making(self, sizes: Sizes) -> float:
-        """What that costs."""
+        """What it costs to make that."""
         raise NotImplementedError
 
     def multiplying(self, sizes: Sizes) -> float:
-        """What all else costs."""
+        """What all else costs for outputs."""
         raise NotImplementedError
 
     def kept(self, sizes: Sizes) -> tuple[Full, ...]:
@@ -128,14 +128,14 @@ class Making(Algorithm):
 
 
 class Made(Algorithm):
-    """The same from what was made of the weight before all passes."""
+    """The outputs of an algorithm alone, from what was made of the weight before all passes."""
 
     def __init__(self, maker: Making) -> None:
         self._maker = maker
         self.name, self.channels_last = maker.name, maker.channels_last
 
     def serves(self, sizes: Sizes, which: str) -> bool:
-        return self._maker.serves(sizes, which)
+        return which == FORWARD and self._maker.serves(sizes, which)
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         return self._maker.kept(sizes)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple
 
 from netdef.ops.base import wide
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm, Made, Making
-from netdef.ops.conv_sizes import Sizes
+from netdef.ops.conv_sizes import PLANS, Sizes
 from netdef.ops.depthwise import Depthwise
 from netdef.ops.depthwise_nhwc import DepthwiseNHWC
 from netdef.ops.direct import Direct
@@ -17,7 +18,7 @@ from netdef.ops.overlap import Overlap
 from netdef.ops.phases import Phases
 from netdef.ops.pointwise import Pointwise
 from netdef.ops.rowwise import RowWise
-from netdef.ops.winograd import PreparedWinograd, Winograd
+from netdef.ops.winograd import Winograd
 from netdef.ops.winograd1d import Winograd1D
 from netdef.ops.winograd_nhwc import WinogradNHWC
 
@@ -42,8 +43,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 }
 #: those that compute outputs quicker where weights stay the same, by the names of the others
 PREPARED: dict[str, Algorithm] = {
-    Winograd.name: PreparedWinograd(),
-    **{name: Made(each) for name, each in ALGORITHMS.items() if isinstance(each, Making)},
+    name: Made(algorithm) for name, algorithm in ALGORITHMS.items() if isinstance(algorithm, Making)
 }
 #: the wish that leaves the choice to the costs
 AUTO = "auto"
@@ -73,6 +73,7 @@ class Choice(NamedTuple):
 PLAIN = Choice(ALGORITHMS["im2col"], ALGORITHMS["col2im"], ALGORITHMS["im2col"])
 
 
+@functools.lru_cache(PLANS)
 def choose(
     sizes: Sizes, dtype: str, wanted: str = "", constant: bool = False, channels_last: bool = False
 ) -> Choice:
@@ -106,6 +107,7 @@ def _able(sizes: Sizes, which: str, constant: bool) -> list[Algorithm]:
     return [algorithm for algorithm in usual.values() if algorithm.serves(sizes, which)]
 
 
+@functools.lru_cache(PLANS)
 def gain_of_channels_last(sizes: Sizes, wanted: str = "", constant: bool = False) -> float:
     """Nanoseconds that outputs cost less where channels are last in memory; -inf: nothing is made for it."""
     able = _able(sizes, FORWARD, constant)

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
-from netdef.ops.channels_last import Blocks, channels_last, finish, repeated, row
-from netdef.ops.conv_algorithm import Making
+from netdef.ops.channels_last import ChannelsLast, ImageBlocks, Maps
 from netdef.ops.conv_blocks import elements_of
 from netdef.ops.conv_sizes import PLANS, Sizes
-from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
 #: numbers in the sums of a block
@@ -31,7 +29,7 @@ TAP = 0.2
 class _Plan(NamedTuple):
     """How the output is cut, and the shapes of what is kept."""
 
-    blocks: Blocks
+    blocks: ImageBlocks
     spaces: tuple[Full, ...]
 
 
@@ -40,16 +38,15 @@ def _plan(sizes: Sizes) -> _Plan:
     first, second = sizes.axes
     line = max(1, second.windows * sizes.filters)
     rows = max(1, BLOCK // line)
-    blocks = Blocks(sizes.batch, first.windows, max(1, rows // max(1, first.windows)), rows)
+    blocks = ImageBlocks(sizes.batch, first.windows, max(1, rows // max(1, first.windows)), rows)
     sums = (blocks.images * blocks.rows * line,)
-    return _Plan(blocks, (sums, sums, row(sizes.filters)))
+    return _Plan(blocks, (sums, sums))
 
 
-class DepthwiseNHWC(Making):
+class DepthwiseNHWC(ChannelsLast):
     """The output alone, where each channel has one filter of its own."""
 
     name = "depthwise_nhwc"
-    channels_last = True
 
     def fits(self, sizes: Sizes) -> bool:
         return sizes.groups == sizes.channels == sizes.filters and len(sizes.axes) == 2
@@ -65,7 +62,7 @@ class DepthwiseNHWC(Making):
     def making(self, sizes: Sizes) -> float:
         return math.prod(self.factors(sizes)) * conv_cost.APART
 
-    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+    def places(self, sizes: Sizes) -> tuple[Full, ...]:
         return _plan(sizes).spaces
 
     def multiplying(self, sizes: Sizes) -> float:
@@ -74,29 +71,16 @@ class DepthwiseNHWC(Making):
         calls = 2 * sizes.taps * _plan(sizes).blocks.number * conv_cost.CALL
         return calls + elements * sizes.taps * (TAP + 2 * conv_cost.ADD_ROW / run)
 
-    def multiply(
-        self,
-        xp: Any,
-        sizes: Sizes,
-        data: Any,
-        factors: Any,
-        epilogue: Epilogue,
-        output: Any,
-        spaces: Sequence[Any],
-    ) -> None:
-        data, output = channels_last(data), channels_last(output)
-        addend = None if epilogue.addend is None else channels_last(epilogue.addend)
+    def compute(self, xp: Any, sizes: Sizes, maps: Maps, factors: Any, spaces: Sequence[Any]) -> None:
         first, second = sizes.axes
-        sums, products, biases = spaces
-        bias = repeated(xp, epilogue.bias, biases)
-        for images, rows in _plan(sizes).blocks:
-            result = output[images, rows]
-            direct = addend is None and result.dtype == sums.dtype
-            total = result if direct else windows.carve(sums, result.shape)
+        space, products = spaces
+        for here in _plan(sizes).blocks:
+            images, rows = here
             down, across = elements_of(first, rows), elements_of(second, slice(0, second.windows))
             taps = [_Tap.of(*pair) for pair in itertools.product(down, across)]
-            _add_up(xp, data[images], factors, taps, total, products)
-            finish(xp, epilogue, total, result, None if addend is None else addend[images, rows], bias)
+            sums = maps.sums(here, space)
+            _add_up(xp, maps.data[images], factors, taps, sums, products)
+            maps.finish(xp, sums, here)
 
 
 class _Tap(NamedTuple):

@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 from netdef.ops import conv_blocks, conv_cost, windows
 from netdef.ops.arrays import largest_part
-from netdef.ops.channels_last import Blocks, channels_last, finish, pixels, repeated, row, strips
-from netdef.ops.conv_algorithm import Making
-from netdef.ops.conv_blocks import evenly, neighbours
+from netdef.ops.channels_last import ChannelsLast, ImageBlocks, Maps, strips
+from netdef.ops.conv_blocks import evenly
 from netdef.ops.conv_sizes import PLANS, Sizes
-from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 
 #: numbers in the pixels of a block, or in their products, so that both stay in the second-level cache
@@ -36,7 +34,7 @@ FEW = 8
 class _Plan(NamedTuple):
     """How the output is cut, and the shapes of what is kept."""
 
-    blocks: Blocks
+    blocks: ImageBlocks
     #: windows of a product: a part of a row of the output, a row of several images or, copied, several rows
     width: int
     rows: int
@@ -53,7 +51,7 @@ def _plan(sizes: Sizes) -> _Plan:
         rows = min(first.windows, -(-ROWS // max(1, width)))
     line = images * second.windows * second.kernel * sizes.channels
     most = (conv_blocks.BLOCK // max(1, line) - first.kernel) // first.stride + 1
-    blocks = Blocks(sizes.batch, first.windows, images, max(rows, most // rows * rows))
+    blocks = ImageBlocks(sizes.batch, first.windows, images, max(rows, most // rows * rows))
     height = (blocks.rows - 1) * first.stride + first.kernel
     place = images * blocks.rows * second.windows
     spaces = (
@@ -61,7 +59,6 @@ def _plan(sizes: Sizes) -> _Plan:
         (images, second.windows, height, second.kernel * sizes.channels),
         (place * sizes.inner if rows > 1 else 0,),
         (max(place, _most_pixels(sizes)) * sizes.filters,),
-        row(sizes.filters),
     )
     return _Plan(blocks, width, rows, spaces)
 
@@ -84,11 +81,10 @@ def _most_pixels(sizes: Sizes) -> int:
     return -(-step // EVEN) * EVEN
 
 
-class Im2Row(Making):
+class Im2Row(ChannelsLast):
     """The output alone, of maps along two axes without groups or dilation."""
 
     name = "im2row"
-    channels_last = True
 
     def fits(self, sizes: Sizes) -> bool:
         return sizes.groups == 1 and len(sizes.axes) == 2 and all(axis.dilate == 1 for axis in sizes.axes)
@@ -104,7 +100,7 @@ class Im2Row(Making):
     def making(self, sizes: Sizes) -> float:
         return math.prod(sizes.weight) * conv_cost.TURN
 
-    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+    def places(self, sizes: Sizes) -> tuple[Full, ...]:
         return _plan(sizes).spaces
 
     def multiplying(self, sizes: Sizes) -> float:
@@ -126,47 +122,35 @@ class Im2Row(Making):
         products = make(places / max(1, width), width, sizes.filters, sizes.inner)
         return plan.blocks.number * 20 * conv_cost.CALL + copies + products
 
-    def multiply(
-        self,
-        xp: Any,
-        sizes: Sizes,
-        data: Any,
-        factors: Any,
-        epilogue: Epilogue,
-        output: Any,
-        spaces: Sequence[Any],
-    ) -> None:
-        data, output = channels_last(data), channels_last(output)
-        addend = None if epilogue.addend is None else channels_last(epilogue.addend)
-        plan, (first, second) = _plan(sizes), sizes.axes
-        band, lines, columns, product, biases = spaces
-        bias = repeated(xp, epilogue.bias, biases)
-        if sizes.pointwise and _multiply(xp, sizes, data, factors, epilogue, bias, output, addend, product):
+    def compute(self, xp: Any, sizes: Sizes, maps: Maps, factors: Any, spaces: Sequence[Any]) -> None:
+        band, lines, columns, product = spaces
+        matrices = maps.as_pixels() if sizes.pointwise else None
+        if matrices is not None and maps.data.dtype == product.dtype:
+            _multiply(xp, matrices, factors, _most_pixels(sizes), product)
             return
-        for images, rows in plan.blocks:
-            maps, result = data[images], output[images, rows]
+        plan, (first, second) = _plan(sizes), sizes.axes
+        for here in plan.blocks:
+            images, rows = here
+            result = maps.output[here]
             count, down, across, filters = result.shape
             height = (down - 1) * first.stride + first.kernel
             strip = windows.carve(lines.reshape(-1), (count, across, height, lines.shape[3]))
-            strips(xp, maps, rows.start * first.stride - first.pad, second, strip, band)
+            strips(xp, maps.data[images], rows.start * first.stride - first.pad, second, strip, band)
             seen = _windows(xp, strip, first, down)
-            part = None if addend is None else addend[images, rows]
             if plan.rows > 1:
                 copied = windows.carve(columns, (count, down, across, sizes.inner))
                 xp.copyto(copied, seen.swapaxes(1, 2))
-                seen = copied.reshape(-1, sizes.inner)
                 products = windows.carve(product, result.shape)
-                xp.matmul(seen, factors, out=products.reshape(-1, filters))
+                xp.matmul(copied.reshape(-1, sizes.inner), factors, out=products.reshape(-1, filters))
             elif count > 1:
                 products = windows.carve(product, (down, count * across, filters))
                 xp.matmul(seen.reshape(-1, *seen.shape[2:]).swapaxes(0, 1), factors, out=products)
                 products = products.reshape(down, count, across, filters).swapaxes(0, 1)
             else:
-                direct = part is None and neighbours(result, product)
-                products = result if direct else windows.carve(product, result.shape)
+                products = maps.sums(here, product)
                 parts = seen[0].reshape(-1, plan.width, *seen.shape[2:]).transpose(2, 0, 1, 3)
                 xp.matmul(parts, factors, out=products.reshape(down, -1, plan.width, filters))
-            finish(xp, epilogue, products, result, part, bias)
+            maps.finish(xp, products, here)
 
 
 def _windows(xp: Any, strip: Any, axis: windows.Axis, rows: int) -> Any:
@@ -177,28 +161,10 @@ def _windows(xp: Any, strip: Any, axis: windows.Axis, rows: int) -> Any:
     return xp.lib.stride_tricks.as_strided(strip, shape, steps)
 
 
-def _multiply(
-    xp: Any,
-    sizes: Sizes,
-    data: Any,
-    matrix: Any,
-    epilogue: Epilogue,
-    bias: Any,
-    output: Any,
-    addend: Any,
-    product: Any,
-) -> bool:
-    """The products of pixels as they are, if they can be seen so."""
-    above, below = pixels(data), pixels(output)
-    added = None if addend is None else pixels(addend)
-    if above is None or below is None or (added is None) != (addend is None) or data.dtype != product.dtype:
-        return False
-    step = _most_pixels(sizes)
-    direct = addend is None and neighbours(output, product)
-    for start in range(0, below.shape[0], step):
-        part = slice(start, min(start + step, below.shape[0]))
-        result = below[part]
-        products = result if direct else product[: result.size].reshape(result.shape)
-        xp.matmul(above[part], matrix, out=products)
-        finish(xp, epilogue, products, result, None if added is None else added[part], bias)
-    return True
+def _multiply(xp: Any, maps: Maps, factors: Any, step: int, product: Any) -> None:
+    """The products of some pixels at a time."""
+    for start in range(0, maps.output.shape[0], step):
+        part = slice(start, min(start + step, maps.output.shape[0]))
+        products = maps.sums(part, product)
+        xp.matmul(maps.data[part], factors, out=products)
+        maps.finish(xp, products, part)

@@ -10,7 +10,7 @@ from netdef.ops import windows
 from netdef.ops.base import WIDE, Cut, Op, Workspace, wide
 from netdef.ops.fields import Enum, Float, Int
 from netdef.ops.foreign import As, Fixed, To
-from netdef.ops.map_order import Order, order_of, orders
+from netdef.ops.map_order import MapOrder, order_of, orders
 from netdef.ops.shapes import Full, ShapeError, Shapes
 
 #: numbers in a block, which several passes go over
@@ -97,17 +97,17 @@ class LRN(Op):
         factor: float = self.alpha / self.nsize ** len(axes)
         return factor
 
-    def _first_of(self, order: Order) -> int:
+    def _first_of(self, order: MapOrder) -> int:
         """The first axis that windows lie along, where the axes are in some order."""
         return order.axes.index(1) if self.norm_region == ACROSS_CHANNELS else order.first
 
-    def _cut(self, order: Order, data: Full) -> tuple[int, int]:
+    def _cut(self, order: MapOrder, data: Full) -> tuple[int, int]:
         """An axis that no window lies along, and how many of its elements make a block of data in order."""
         axis = 0 if self._first_of(order) else 1
         others = math.prod(data) // max(1, data[axis])
         return axis, max(1, min(data[axis], BLOCK // max(1, others)))
 
-    def _blocks(self, order: Order, data: Full) -> Iterator[tuple[slice, ...]]:
+    def _blocks(self, order: MapOrder, data: Full) -> Iterator[tuple[slice, ...]]:
         axis, count = self._cut(order, data)
         for start in range(0, data[axis], count):
             yield windows.along(axis, slice(start, min(start + count, data[axis])))

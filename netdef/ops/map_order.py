@@ -12,10 +12,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from netdef.ops.base import Workspace
+from netdef.ops.orders import Order
 from netdef.ops.shapes import Full
 
 
-class Order(NamedTuple):
+class MapOrder(NamedTuple):
     """A permutation of the axes of maps (N, C, S...), with the spatial ones in a row from `first` on."""
 
     axes: Full
@@ -30,13 +31,13 @@ class Order(NamedTuple):
         return None if array is None else array.transpose(self.axes)
 
 
-def orders(rank: int) -> tuple[Order, ...]:
+def orders(rank: int) -> tuple[MapOrder, ...]:
     """The orders of arrays with `rank` axes: the batch last, the channels last, and as the axes are."""
-    spatial = tuple(range(2, rank))
-    return Order((1, *spatial, 0), 1), Order((0, *spatial, 1), 1), Order((0, 1, *spatial), 2)
+    before = ((Order.BATCH_LAST, 1), (Order.CHANNELS_LAST, 1), (Order.BATCH_FIRST, 2))
+    return tuple(MapOrder(order.axes(rank), first) for order, first in before)
 
 
-def order_of(array: Any) -> Order:
+def order_of(array: Any) -> MapOrder:
     """The order in which an array (N, C, S...) is a piece of memory or part of one, or that of its axes."""
     every = orders(array.ndim)
     whole = (order for order in every if order.view(array).flags.c_contiguous)

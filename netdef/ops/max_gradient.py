@@ -14,7 +14,7 @@ from netdef.ops import windows
 from netdef.ops.arrays import as_one
 from netdef.ops.base import Workspace
 from netdef.ops.gather import take
-from netdef.ops.map_order import Order, order_of, orders
+from netdef.ops.map_order import MapOrder, order_of, orders
 from netdef.ops.shapes import Full
 
 #: windows in a chunk
@@ -40,7 +40,7 @@ def workspaces(data: Full, axes: Sequence[windows.Axis], numbers: str) -> dict[s
 class _Blocks:
     """How windows are taken a few entries of the first axis at a time, in some order of the axes."""
 
-    def __init__(self, order: Order, data: Full, axes: Sequence[windows.Axis]) -> None:
+    def __init__(self, order: MapOrder, data: Full, axes: Sequence[windows.Axis]) -> None:
         counts = (*data[:2], *(axis.windows for axis in axes))
         self.entries, *maps = order.shape(data)
         #: the shapes of one entry

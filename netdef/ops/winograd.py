@@ -14,7 +14,7 @@ from typing import Any
 
 from netdef.ops import conv_cost, windows
 from netdef.ops.arrays import batch_last, copy_rows
-from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Algorithm
+from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT, Making
 from netdef.ops.conv_blocks import Bands, evenly, joined
 from netdef.ops.conv_sizes import PLANS, Sizes, carved
 from netdef.ops.epilogue import NOTHING, Epilogue
@@ -162,21 +162,60 @@ def _plan(sizes: Sizes, which: str) -> tuple[_Pieces, tuple[Full, ...]]:
     return pieces, (*spaces, most, filters, *((most, filters) if which == WEIGHT else ()))
 
 
-class Winograd(Algorithm):
+class Winograd(Making):
     """F(4, 3) and F(2, 5) along one or two axes, for windows next to each other without dilation."""
 
     name = "winograd"
 
     def serves(self, sizes: Sizes, which: str) -> bool:
-        small = len(sizes.axes) <= 2 and all(
+        return self.fits(sizes) and (which != DATA or sizes.turns)
+
+    def fits(self, sizes: Sizes) -> bool:
+        return len(sizes.axes) <= 2 and all(
             axis.kernel in KERNELS and axis.stride == axis.dilate == 1 for axis in sizes.axes
         )
-        return small and (which != DATA or sizes.turns)
+
+    def factors(self, sizes: Sizes) -> Full:
+        """All filters in the transformed domain (points, filters, channels of a group)."""
+        return (POINTS ** len(sizes.axes), sizes.filters, sizes.channels // sizes.groups)
+
+    def make(self, xp: Any, weight: Any, factors: Any) -> None:
+        self._filter(xp, transforms(xp, weight.shape[2:], POINTS, factors.dtype.name).weight, weight, factors)
+
+    def making(self, sizes: Sizes) -> float:
+        points = POINTS ** len(sizes.axes)
+        weights = math.prod(sizes.weight) / sizes.taps
+        return points * weights * conv_cost.FETCH + conv_cost.product(1, points, weights, sizes.taps)
+
+    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+        *kept, _ = _plan(sizes, FORWARD)[1]
+        return tuple(kept)
+
+    def multiply(
+        self,
+        xp: Any,
+        sizes: Sizes,
+        data: Any,
+        factors: Any,
+        epilogue: Epilogue,
+        output: Any,
+        spaces: Sequence[Any],
+    ) -> None:
+        pieces, _ = _plan(sizes, FORWARD)
+        self._run(xp, pieces, data, sizes.by_point(factors), epilogue, output, spaces)
 
     def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
         return _plan(sizes, which)[1]
 
+    def multiplying(self, sizes: Sizes) -> float:
+        return self._besides(sizes, FORWARD)
+
     def cost(self, sizes: Sizes, which: str) -> float:
+        return self._besides(sizes, which) + self.making(sizes)
+
+    @staticmethod
+    def _besides(sizes: Sizes, which: str) -> float:
+        """What all but the transform of the filters costs."""
         seen = sizes.turned() if which == DATA else sizes
         pieces, _ = _plan(sizes, which)
         points, groups = pieces.points, seen.groups
@@ -189,7 +228,7 @@ class Winograd(Algorithm):
         gathered = points * pieces.tile[0] / POINTS if pieces.width else points
         copies += conv_cost.copied(tiles * seen.channels * gathered, seen.batch)
         copies += conv_cost.copied(tiles * seen.filters * tile, seen.batch)
-        copies += blocks * filters * conv_cost.FETCH + self.preparing(sizes)
+        copies += blocks * filters * conv_cost.FETCH
         chunks = tiles / row if pieces.width else blocks
         changes = (
             conv_cost.small(chunks * seen.channels, points, row, points)
@@ -205,21 +244,6 @@ class Winograd(Algorithm):
         products = conv_cost.product(blocks * points * groups, *shape)
         calls = blocks * (30 if which == WEIGHT else 15) * conv_cost.CALL
         return calls + copies + changes + products
-
-    def preparing(self, sizes: Sizes) -> float:
-        """What it costs to transform the filters."""
-        points = POINTS ** len(sizes.axes)
-        weights = math.prod(sizes.weight) / sizes.taps
-        return points * weights * conv_cost.FETCH + conv_cost.product(1, points, weights, sizes.taps)
-
-    def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
-    ) -> None:
-        pieces, shapes = _plan(sizes, FORWARD)
-        *spaces, filters, _ = carved(space, shapes)
-        matrix = transforms(xp, sizes.kernel, POINTS, space.dtype.name).weight
-        self._filter(xp, matrix, weight, filters)
-        self._run(xp, pieces, data, sizes.by_point(filters), epilogue, output, spaces)
 
     def data_gradient(self, xp: Any, sizes: Sizes, doutput: Any, weight: Any, ddata: Any, space: Any) -> None:
         """The same with turned filters, whose transform needs no copy of them."""
@@ -293,31 +317,3 @@ class Winograd(Algorithm):
         taps = windows.carve(share.reshape(-1), (*sizes.kernel, *dweight.shape[:2]))
         xp.matmul(change.weight.T, total.reshape(pieces.points, -1), out=taps.reshape(sizes.taps, -1))
         xp.copyto(dweight, xp.moveaxis(taps, (-2, -1), (0, 1)))
-
-
-class PreparedWinograd(Winograd):
-    """The output alone, from filters that were transformed before."""
-
-    def serves(self, sizes: Sizes, which: str) -> bool:
-        return which == FORWARD and super().serves(sizes, which)
-
-    def spaces(self, sizes: Sizes, which: str) -> tuple[Full, ...]:
-        *spaces, _ = super().spaces(sizes, which)
-        return tuple(spaces)
-
-    def preparing(self, sizes: Sizes) -> float:
-        return 0
-
-    def prepared(self, sizes: Sizes) -> Full:
-        return (POINTS ** len(sizes.axes), sizes.filters, sizes.channels // sizes.groups)
-
-    def prepare(self, xp: Any, weight: Any, prepared: Any) -> None:
-        matrix = transforms(xp, weight.shape[2:], POINTS, prepared.dtype.name).weight
-        self._filter(xp, matrix, weight, prepared)
-
-    def correlate(
-        self, xp: Any, sizes: Sizes, data: Any, weight: Any, epilogue: Epilogue, output: Any, space: Any
-    ) -> None:
-        pieces, _ = _plan(sizes, FORWARD)
-        *spaces, _ = carved(space, self.spaces(sizes, FORWARD))
-        self._run(xp, pieces, data, sizes.by_point(weight), epilogue, output, spaces)

@@ -13,10 +13,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
-from netdef.ops.channels_last import Blocks, channels_last, finish, repeated, row, strips
-from netdef.ops.conv_algorithm import Making
+from netdef.ops.channels_last import ChannelsLast, ImageBlocks, Maps, strips
 from netdef.ops.conv_sizes import PLANS, Sizes
-from netdef.ops.epilogue import Epilogue
 from netdef.ops.shapes import Full
 from netdef.ops.toomcook import transforms
 from netdef.ops.winograd import KERNELS, POINTS
@@ -30,7 +28,7 @@ FILTERS = 2
 class _Plan(NamedTuple):
     """How the tiles are cut into blocks, and the shapes of what is kept."""
 
-    blocks: Blocks
+    blocks: ImageBlocks
     #: outputs of a tile along each axis
     tile: tuple[int, int]
     #: the tiles along W as windows
@@ -47,7 +45,7 @@ def _plan(sizes: Sizes) -> _Plan:
     room = max(BLOCK, FILTERS * points * sizes.filters * sizes.channels // sizes.groups)
     tiles = max(1, room // (points * (sizes.channels + sizes.filters)))
     rows = max(1, tiles // max(1, across))
-    blocks = Blocks(sizes.batch, down, max(1, rows // max(1, down)), rows)
+    blocks = ImageBlocks(sizes.batch, down, max(1, rows // max(1, down)), rows)
     most = blocks.images * across * blocks.rows
     height = (blocks.rows - 1) * high + POINTS
     spaces = (
@@ -56,17 +54,15 @@ def _plan(sizes: Sizes) -> _Plan:
         (points, most * sizes.channels),
         (points, most * sizes.filters),
         (most * high * wide * sizes.filters,),
-        row(sizes.filters),
     )
     axis = windows.Axis(second.size, POINTS, wide, second.pad, 1, across)
     return _Plan(blocks, (high, wide), axis, spaces)
 
 
-class WinogradNHWC(Making):
+class WinogradNHWC(ChannelsLast):
     """The output alone, for windows next to each other without dilation."""
 
     name = "winograd_nhwc"
-    channels_last = True
 
     def fits(self, sizes: Sizes) -> bool:
         return len(sizes.axes) == 2 and all(
@@ -87,7 +83,7 @@ class WinogradNHWC(Making):
         weights = math.prod(sizes.weight) / sizes.taps
         return POINTS**2 * weights * conv_cost.FETCH + conv_cost.product(1, POINTS**2, weights, sizes.taps)
 
-    def kept(self, sizes: Sizes) -> tuple[Full, ...]:
+    def places(self, sizes: Sizes) -> tuple[Full, ...]:
         return _plan(sizes).spaces
 
     def multiplying(self, sizes: Sizes) -> float:
@@ -105,51 +101,33 @@ class WinogradNHWC(Making):
         products = conv_cost.product(blocks * points * groups, *shape)
         return blocks * 16 * conv_cost.CALL + copies + changes + products
 
-    def multiply(
-        self,
-        xp: Any,
-        sizes: Sizes,
-        data: Any,
-        factors: Any,
-        epilogue: Epilogue,
-        output: Any,
-        spaces: Sequence[Any],
-    ) -> None:
+    def compute(self, xp: Any, sizes: Sizes, maps: Maps, factors: Any, spaces: Sequence[Any]) -> None:
         plan, groups, points = _plan(sizes), sizes.groups, POINTS**2
-        band, lines, above, below, space, biases = spaces
-        bias, rest = repeated(xp, epilogue.bias, biases), epilogue._replace(bias=None)
+        band, lines, above, below, space = spaces
         change = transforms(xp, sizes.kernel, POINTS, lines.dtype.name)
-        data, output = channels_last(data), channels_last(output)
-        addend = None if epilogue.addend is None else channels_last(epilogue.addend)
+        rest = maps.epilogue._replace(bias=None)
         (high, wide), across = plan.tile, plan.across.windows
         for images, rows in plan.blocks:
-            maps, down = data[images], rows.stop - rows.start
-            count = maps.shape[0]
-            height = (down - 1) * high + POINTS
-            strip = windows.carve(lines.reshape(-1), (count, across, height, lines.shape[3]))
-            strips(xp, maps, rows.start * high - sizes.axes[0].pad, plan.across, strip, band)
-            tiles = (count, across, down)
-            total = math.prod(tiles)
+            data, down = maps.data[images], rows.stop - rows.start
+            tiles = (data.shape[0], across, down)
+            strip = windows.carve(lines.reshape(-1), (*tiles[:2], (down - 1) * high + POINTS, lines.shape[3]))
+            strips(xp, data, rows.start * high - sizes.axes[0].pad, plan.across, strip, band)
             upper = windows.carve(above.reshape(-1), (points, *tiles, sizes.channels))
             lower = windows.carve(below.reshape(-1), (points, *tiles, sizes.filters))
             xp.matmul(change.data, _tiles(xp, strip, down, high), out=xp.moveaxis(upper, 0, 3))
-            xp.matmul(
-                upper.reshape(points, total, groups, -1).swapaxes(1, 2),
-                factors,
-                out=lower.reshape(points, total, groups, -1).swapaxes(1, 2),
-            )
+            by_group = (points, math.prod(tiles), groups, -1)
+            sums = lower.reshape(by_group).swapaxes(1, 2)
+            xp.matmul(upper.reshape(by_group).swapaxes(1, 2), factors, out=sums)
             outputs = windows.carve(space, (*tiles, high * wide, sizes.filters))
             xp.matmul(change.output, xp.moveaxis(lower, 0, 3), out=outputs)
-            if bias is not None:
-                every = outputs.reshape(-1, sizes.filters)
-                finish(xp, Epilogue(epilogue.bias), every, every, None, bias)
-            there = slice(rows.start * high, min(rows.stop * high, output.shape[1]))
-            parts = outputs.reshape(count, across, down * high, wide, sizes.filters)
-            results = _columns(output[images, there], wide)
-            others = [None, None] if addend is None else _columns(addend[images, there], wide)
-            for part, result, other in zip(_cut(parts, output.shape[2], wide), results, others):
+            maps.add_bias(xp, outputs.reshape(-1, sizes.filters))
+            there = images, slice(rows.start * high, min(rows.stop * high, maps.output.shape[1]))
+            parts = outputs.reshape(*tiles[:2], down * high, wide, sizes.filters)
+            results = _columns(maps.output[there], wide)
+            addends = [None, None] if maps.addend is None else _columns(maps.addend[there], wide)
+            for part, result, addend in zip(_cut(parts, maps.output.shape[2]), results, addends):
                 if result.size:
-                    rest.finish(xp, part[:, :, : result.shape[2]], result, None, other)
+                    rest.finish(xp, part[:, :, : result.shape[2]], result, None, addend)
 
 
 def _tiles(xp: Any, strip: Any, rows: int, high: int) -> Any:
@@ -168,7 +146,7 @@ def _columns(maps: Any, wide: int) -> list[Any]:
     return [columns.swapaxes(1, 2), maps[:, None, :, whole:]]
 
 
-def _cut(parts: Any, width: int, wide: int) -> list[Any]:
-    """The same parts of what was computed (n, across, rows, wide, F) for maps of this width."""
-    whole = width // wide
-    return [parts[:, :whole], parts[:, whole:, :, : width % wide]]
+def _cut(parts: Any, width: int) -> list[Any]:
+    """What was computed (n, across, rows, wide, F) likewise, for maps of a width."""
+    whole, rest = divmod(width, parts.shape[3])
+    return [parts[:, :whole], parts[:, whole:, :, :rest]]

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from netdef.graph.node import Node
 from netdef.ops.backward import Backward
 from netdef.ops.base import Op
+from netdef.ops.orders import Order
 from netdef.ops.shapes import Full
-from netdef.runtime.orders import Order
 from netdef.runtime.pieces import Piece
 
 #: what stands for the offset of an array that is not in the arena: an argument or state, by the name of its

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from netdef.graph.node import Entry, Node
 from netdef.ops.backward import Backward
 from netdef.ops.base import Op, parameters
+from netdef.ops.orders import Order
 from netdef.ops.shapes import Full, Shapes
 from netdef.passes.gradient import Joint
 from netdef.runtime.arena import ALL, SHARD, WORKER, Arena, Buffer, Scratch
-from netdef.runtime.orders import Order
 from netdef.runtime.pieces import Piece, pieces_of, shapes_of
 from netdef.runtime.plan import (
     GRADIENT,

@@ -1,9 +1,9 @@
 """How the batch is cut into shards, each of which a thread takes through many steps.
 
 Steps that compute every sample by itself follow each other in runs: one shard goes through all steps of a run
-before anybody waits for the others.  What lies between two such steps is stored for each shard by itself, and
-with the batch last in memory where its operators gain by that: their loops are then as long as a shard at
-least.
+before anybody waits for the others.  What lies between two such steps is stored for each shard by itself,
+with its axes in the order by which its operators gain: the batch last, where loops are as long as a shard at
+least, or the channels last, where nothing goes backward.
 
 Decided by shapes and costs alone, never by the number of threads: results are the same bits with any number.
 """
@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from netdef.graph.node import Entry, Node
 from netdef.ops.base import Op, Stage
+from netdef.ops.orders import Order
 from netdef.ops.shapes import Shapes
-from netdef.runtime.orders import Order
 from netdef.runtime.pieces import Piece, base, elements, seconds_of
 
 #: shards of a batch at most
@@ -229,14 +229,18 @@ class _Parties:
 
     def of(self, entry: Entry) -> Entry:
         """One of them that stands for all."""
+        passed = []
         while entry in self._next:
+            passed.append(entry)
             entry = self._next[entry]
+        self._next.update(dict.fromkeys(passed, entry))  # a chain of many layers is walked but once
         return entry
 
     def join(self, entries: Sequence[Entry]) -> None:
-        for one, other in pairwise(entries):
-            if self.of(one) != self.of(other):
-                self._next[self.of(one)] = self.of(other)
+        for entry in entries[1:]:
+            one, other = self.of(entries[0]), self.of(entry)
+            if one != other:
+                self._next[one] = other
 
 
 def _batch_last(touched: Sequence[Sequence[Entry]], votes: Sequence[bool | None]) -> set[Entry]:

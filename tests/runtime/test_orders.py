@@ -5,8 +5,8 @@ import pytest
 
 import netdef as mx
 from netdef.ops import convolution as convolutions
+from netdef.ops.orders import Order
 from netdef.runtime.executor import Executor
-from netdef.runtime.orders import Order
 from netdef.runtime.threads import set_threads
 
 

@@ -9,11 +9,11 @@ import netdef as mx
 from netdef.graph.node import Entry, Node
 from netdef.graph.symbol import Symbol
 from netdef.ops.loss import SoftmaxWithLoss
+from netdef.ops.orders import Order
 from netdef.runtime import memory, planner, shards
 from netdef.runtime.executor import Executor
 from netdef.runtime.kernels import run_together
 from netdef.runtime.memory import zeros
-from netdef.runtime.orders import Order
 from netdef.runtime.shards import Sharding
 from netdef.runtime.threads import set_threads
 
