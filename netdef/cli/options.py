@@ -27,6 +27,7 @@ CONV_ALGORITHMS = (
     "winograd",
     "im2row",
     "winograd_nhwc",
+    "winograd_nhwc64",
     "depthwise_nhwc",
     "direct",
 )

@@ -20,7 +20,7 @@ from netdef.ops.pointwise import Pointwise
 from netdef.ops.rowwise import RowWise
 from netdef.ops.winograd import Winograd
 from netdef.ops.winograd1d import Winograd1D
-from netdef.ops.winograd_nhwc import WinogradNHWC
+from netdef.ops.winograd_nhwc import WinogradNHWC, WinogradNHWC64
 
 #: all algorithms by name; where two cost the same, the first is taken
 ALGORITHMS: dict[str, Algorithm] = {
@@ -37,6 +37,7 @@ ALGORITHMS: dict[str, Algorithm] = {
         Winograd(),
         Im2Row(),
         WinogradNHWC(),
+        WinogradNHWC64(),
         DepthwiseNHWC(),
         Direct(),
     )

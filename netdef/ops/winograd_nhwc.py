@@ -2,7 +2,8 @@
 
 F(4, 3) and F(2, 5) as in `netdef.ops.winograd` (Lavin and Gray 2015); a tile is one piece of a strip
 (`channels_last`), and every row of every matrix is as long as there are channels: one image is as quick as
-several.
+several.  Where tiles are few, products of some filters at a time are so small that OpenBLAS does not pack
+their factors, which would take as long as to multiply them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from netdef.ops.winograd import KERNELS, POINTS
 BLOCK = 512 * 1024
 #: how many times as many numbers as transformed filters that are larger
 FILTERS = 2
+#: tiles of a product at most, and filters of one that is small: as many as the first-level cache holds
+MOST, FEW = 1 << 20, 64
 
 
 class _Plan(NamedTuple):
@@ -37,23 +40,24 @@ class _Plan(NamedTuple):
 
 
 @functools.lru_cache(PLANS)
-def _plan(sizes: Sizes) -> _Plan:
+def _plan(sizes: Sizes, most: int) -> _Plan:
+    """For products of at most so many tiles."""
     first, second = sizes.axes
     high, wide = (POINTS + 1 - axis.kernel for axis in sizes.axes)
     down, across = -(-first.windows // high), -(-second.windows // wide)
     points = POINTS**2
     room = max(BLOCK, FILTERS * points * sizes.filters * sizes.channels // sizes.groups)
-    tiles = max(1, room // (points * (sizes.channels + sizes.filters)))
+    tiles = max(1, min(most, room // (points * (sizes.channels + sizes.filters))))
     rows = max(1, tiles // max(1, across))
     blocks = ImageBlocks(sizes.batch, down, max(1, rows // max(1, down)), rows)
-    most = blocks.images * across * blocks.rows
+    count = blocks.images * across * blocks.rows
     height = (blocks.rows - 1) * high + POINTS
     spaces = (
         (blocks.images * height * second.size * sizes.channels,),
         (blocks.images, across, height, POINTS * sizes.channels),
-        (points, most * sizes.channels),
-        (points, most * sizes.filters),
-        (most * high * wide * sizes.filters,),
+        (points, count * sizes.channels),
+        (points, count * sizes.filters),
+        (count * high * wide * sizes.filters,),
     )
     axis = windows.Axis(second.size, POINTS, wide, second.pad, 1, across)
     return _Plan(blocks, (high, wide), axis, spaces)
@@ -64,30 +68,38 @@ class WinogradNHWC(ChannelsLast):
 
     name = "winograd_nhwc"
 
+    def columns(self, sizes: Sizes) -> int:
+        """Filters of a product: all of a group."""
+        return sizes.filters // sizes.groups
+
+    def plan(self, sizes: Sizes) -> _Plan:
+        return _plan(sizes, MOST)
+
     def fits(self, sizes: Sizes) -> bool:
         return len(sizes.axes) == 2 and all(
             axis.kernel in KERNELS and axis.stride == axis.dilate == 1 for axis in sizes.axes
         )
 
     def factors(self, sizes: Sizes) -> Full:
-        """(points, groups, channels of a group, filters of a group): multiplied without being turned."""
-        group = sizes.channels // sizes.groups
-        return (POINTS**2, sizes.groups, group, sizes.filters // sizes.groups)
+        """(points, groups, parts, channels of a group, filters of a part): multiplied without being turned."""
+        group, columns = sizes.channels // sizes.groups, self.columns(sizes)
+        return (POINTS**2, sizes.groups, sizes.filters // sizes.groups // columns, group, columns)
 
     def make(self, xp: Any, weight: Any, factors: Any) -> None:
         matrix = transforms(xp, weight.shape[2:], POINTS, factors.dtype.name).weight
-        taps = weight.reshape(factors.shape[1], -1, weight.shape[1], matrix.shape[1])
-        xp.matmul(matrix, taps.transpose(0, 2, 3, 1), out=factors.transpose(1, 2, 0, 3))
+        _, groups, parts, channels, columns = factors.shape
+        taps = weight.reshape(groups, parts, columns, channels, matrix.shape[1])
+        xp.matmul(matrix, taps.transpose(0, 1, 3, 4, 2), out=factors.transpose(1, 2, 3, 0, 4))
 
     def making(self, sizes: Sizes) -> float:
         weights = math.prod(sizes.weight) / sizes.taps
         return POINTS**2 * weights * conv_cost.FETCH + conv_cost.product(1, POINTS**2, weights, sizes.taps)
 
     def places(self, sizes: Sizes) -> tuple[Full, ...]:
-        return _plan(sizes).spaces
+        return self.plan(sizes).spaces
 
     def multiplying(self, sizes: Sizes) -> float:
-        plan, points, groups = _plan(sizes), POINTS**2, sizes.groups
+        plan, points = self.plan(sizes), POINTS**2
         blocks, across = plan.blocks.number, plan.across.windows
         tiles = sizes.batch * across * -(-sizes.axes[0].windows // plan.tile[0])
         tile = math.prod(plan.tile)
@@ -97,12 +109,17 @@ class WinogradNHWC(ChannelsLast):
         copies += blocks * math.prod(self.factors(sizes)) * conv_cost.FETCH
         changes = conv_cost.small(tiles, points, sizes.channels, points)
         changes += conv_cost.small(tiles, tile, sizes.filters, points)
-        shape = tiles / max(1, blocks), sizes.filters / groups, sizes.channels / groups
-        products = conv_cost.product(blocks * points * groups, *shape)
+        products = self.products(sizes, blocks, tiles / max(1, blocks))
         return blocks * 16 * conv_cost.CALL + copies + changes + products
 
+    def products(self, sizes: Sizes, blocks: int, tiles: float) -> float:
+        """What the products of so many blocks cost, each of so many tiles."""
+        count = blocks * POINTS**2 * sizes.groups
+        return conv_cost.product(count, tiles, self.columns(sizes), sizes.channels / sizes.groups)
+
     def compute(self, xp: Any, sizes: Sizes, maps: Maps, factors: Any, spaces: Sequence[Any]) -> None:
-        plan, groups, points = _plan(sizes), sizes.groups, POINTS**2
+        plan, points = self.plan(sizes), POINTS**2
+        _, groups, several, channels, columns = factors.shape
         band, lines, above, below, space = spaces
         change = transforms(xp, sizes.kernel, POINTS, lines.dtype.name)
         rest = maps.epilogue._replace(bias=None)
@@ -115,9 +132,10 @@ class WinogradNHWC(ChannelsLast):
             upper = windows.carve(above.reshape(-1), (points, *tiles, sizes.channels))
             lower = windows.carve(below.reshape(-1), (points, *tiles, sizes.filters))
             xp.matmul(change.data, _tiles(xp, strip, down, high), out=xp.moveaxis(upper, 0, 3))
-            by_group = (points, math.prod(tiles), groups, -1)
-            sums = lower.reshape(by_group).swapaxes(1, 2)
-            xp.matmul(upper.reshape(by_group).swapaxes(1, 2), factors, out=sums)
+            count = math.prod(tiles)
+            factor = upper.reshape(points, count, groups, 1, channels).transpose(0, 2, 3, 1, 4)
+            sums = lower.reshape(points, count, groups, several, columns).transpose(0, 2, 3, 1, 4)
+            xp.matmul(factor, factors, out=sums)
             outputs = windows.carve(space, (*tiles, high * wide, sizes.filters))
             xp.matmul(change.output, xp.moveaxis(lower, 0, 3), out=outputs)
             maps.add_bias(xp, outputs.reshape(-1, sizes.filters))
@@ -128,6 +146,25 @@ class WinogradNHWC(ChannelsLast):
             for part, result, addend in zip(_cut(parts, maps.output.shape[2]), results, addends):
                 if result.size:
                     rest.finish(xp, part[:, :, : result.shape[2]], result, None, addend)
+
+
+class WinogradNHWC64(WinogradNHWC):
+    """The same with products of so few tiles and filters that OpenBLAS does not pack their factors."""
+
+    name = "winograd_nhwc64"
+
+    def columns(self, sizes: Sizes) -> int:
+        group = sizes.filters // sizes.groups
+        return FEW if group % FEW == 0 else group
+
+    def plan(self, sizes: Sizes) -> _Plan:
+        inner = max(1, sizes.channels // sizes.groups * self.columns(sizes))
+        return _plan(sizes, int(conv_cost.SMALL) // inner)
+
+    def products(self, sizes: Sizes, blocks: int, tiles: float) -> float:
+        columns = self.columns(sizes)
+        count = blocks * POINTS**2 * (sizes.filters // columns)
+        return conv_cost.small(count, tiles, columns, sizes.channels / sizes.groups)
 
 
 def _tiles(xp: Any, strip: Any, rows: int, high: int) -> Any:

@@ -104,7 +104,7 @@ def test_gradients_keep_the_batch_last():
     assert Order.CHANNELS_LAST not in orders(executor, train=True).values()
 
 
-@pytest.mark.parametrize("algorithm", ["im2row", "winograd_nhwc"])
+@pytest.mark.parametrize("algorithm", ["im2row", "winograd_nhwc", "winograd_nhwc64"])
 def test_a_wanted_algorithm(algorithm):
     """An algorithm that is made for it brings the channels last where it serves; another one does not."""
     net = convolution(convolution(mx.sym.Variable("data"), "one", 8), "two", 8)
