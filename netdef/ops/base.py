@@ -221,15 +221,21 @@ class Op(Declared):
         """The scratch memory that `forward` or `backward` needs for these complete shapes."""
         return {}
 
-    def channels_last(
-        self, s: Shapes, images: int, wanted: str = "", constant: Collection[str] = ()
+    def cost(
+        self,
+        s: Shapes,
+        images: int,
+        channels_last: bool,
+        wanted: str = "",
+        constant: Collection[str] = (),
     ) -> float:
-        """Nanoseconds that a forward pass of so many images gains where channels are last in memory.
+        """Nanoseconds of a forward pass of so many images, where it matters how many and in which order.
 
-        Tensors (N, C, S...) are (N, S..., C) there.  -inf: that must not be.  `wanted` and `constant` are as
-        for `tuned`.  It is asked where no pass goes backward.
+        With `channels_last`, tensors (N, C, S...) are (N, S..., C) in memory.  inf: that must not be; 0.0:
+        an image takes as long anyhow.  `wanted` and `constant` are as for `tuned`.  It is asked where no pass
+        goes backward.
         """
-        return 0.0 if self.any_order else -math.inf
+        return math.inf if channels_last and not self.any_order else 0.0
 
     def tuned(
         self,

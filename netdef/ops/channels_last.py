@@ -21,6 +21,8 @@ from netdef.ops.shapes import Full
 
 #: numbers of a bias that is repeated, about
 LONG = 8 * 1024
+#: channels that are laid side by side one after the other: a pixel of so few is a short loop for numpy
+FEW = 8
 
 
 def channels_last(array: Any) -> Any:
@@ -146,6 +148,15 @@ class ImageBlocks:
                 yield images, slice(row, min(row + self.rows, self.count))
 
 
+def _turn(xp: Any, data: Any, target: Any) -> None:
+    """Copy maps (n, H, W, C) to memory that has the channels last."""
+    if data.shape[3] > FEW:
+        xp.copyto(target, data)
+        return
+    for channel in range(data.shape[3]):
+        xp.copyto(target[..., channel], data[..., channel])
+
+
 def strips(xp: Any, data: Any, first: int, axis: windows.Axis, target: Any, band: Any) -> None:
     """Copy what windows along W see in the rows of maps from `first` on, with zeros around.
 
@@ -165,7 +176,7 @@ def strips(xp: Any, data: Any, first: int, axis: windows.Axis, target: Any, band
     item = data.itemsize
     if seen.strides[3] != item or seen.strides[2] != channels * item:
         copied = windows.carve(band, seen.shape)
-        xp.copyto(copied, seen)
+        _turn(xp, seen, copied)
         seen, item = copied, copied.itemsize
     begin = -(-axis.pad // axis.stride)
     end = min(axis.windows, (width + axis.pad - axis.kernel) // axis.stride + 1)

@@ -109,13 +109,12 @@ def _able(sizes: Sizes, which: str, constant: bool) -> list[Algorithm]:
 
 
 @functools.lru_cache(PLANS)
-def gain_of_channels_last(sizes: Sizes, wanted: str = "", constant: bool = False) -> float:
-    """Nanoseconds that outputs cost less where channels are last in memory; -inf: nothing is made for it."""
+def cost_of_output(sizes: Sizes, channels_last: bool, wanted: str = "", constant: bool = False) -> float:
+    """Nanoseconds of the output with or without the channels last; inf: nothing is made for that.
+
+    An algorithm that is `wanted` and can serve rules out the order that it is not made for.
+    """
     able = _able(sizes, FORWARD, constant)
-    made = [each for each in able if each.channels_last and wanted in ("", AUTO, each.name)]
-    if not made:
-        return -math.inf
-    if wanted not in ("", AUTO):
-        return made[0].cost(sizes, FORWARD)
-    best = min(each.cost(sizes, FORWARD) for each in made)
-    return min(each.cost(sizes, FORWARD) for each in able if not each.channels_last) - best
+    asked = [each for each in able if each.name == wanted]
+    made = [each for each in asked or able if each.channels_last == channels_last]
+    return min((each.cost(sizes, FORWARD) for each in made), default=math.inf)

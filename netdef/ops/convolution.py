@@ -11,7 +11,7 @@ from netdef.ops.arrays import write_back
 from netdef.ops.base import WIDE, Cut, Workspace
 from netdef.ops.conv_algorithm import DATA, FORWARD, WEIGHT
 from netdef.ops.conv_blocks import rows_of
-from netdef.ops.conv_choice import gain_of_channels_last
+from netdef.ops.conv_choice import cost_of_output
 from netdef.ops.conv_sizes import Sizes
 from netdef.ops.convolving import ONNX, POINT, Convolving, bias_gradient, with_axis
 from netdef.ops.epilogue import Epilogue
@@ -114,13 +114,18 @@ class Convolution(Convolving):
     def samples(self, s: Shapes) -> tuple[str, ...]:
         return self.batched if s.axis("data", self.axis) else ()
 
-    def channels_last(
-        self, s: Shapes, images: int, wanted: str = "", constant: Collection[str] = ()
+    def cost(
+        self,
+        s: Shapes,
+        images: int,
+        channels_last: bool,
+        wanted: str = "",
+        constant: Collection[str] = (),
     ) -> float:
         if layouts.channels_last(self.layout) or s.axis("data", self.axis) != 1:
-            return -math.inf
+            return super().cost(s, images, channels_last)
         sizes = self._sizes(s.full("data"))._replace(batch=images)
-        return gain_of_channels_last(sizes, wanted, "weight" in constant)
+        return cost_of_output(sizes, channels_last, wanted, "weight" in constant)
 
     def cuts(self, s: Shapes, backward: bool) -> tuple[Cut, ...]:
         """By images; one alone by filters, by whole groups where there are any, or by rows.

@@ -71,6 +71,16 @@ def _part(sizes: Sizes) -> int:
     return width if width >= LEAST else 0
 
 
+def _few_pixels(sizes: Sizes, count: int) -> int:
+    """Pixels of a product where several products that OpenBLAS does not pack cost less than one; else 0."""
+    most = int(conv_cost.SMALL) // max(1, sizes.channels * sizes.filters)
+    few = largest_part(count, most)
+    if few < LEAST:
+        return 0
+    apart = conv_cost.small(count / few, few, sizes.filters, sizes.channels)
+    return few if apart < conv_cost.product(1, count, sizes.filters, sizes.channels) else 0
+
+
 def _most_pixels(sizes: Sizes) -> int:
     """Pixels of a block where they are multiplied as they are."""
     if not sizes.pointwise:
@@ -107,6 +117,9 @@ class Im2Row(ChannelsLast):
         if sizes.pointwise:
             count = sizes.batch * math.prod(sizes.counts)
             blocks = -(-count // _most_pixels(sizes)) if count else 0
+            few = _few_pixels(sizes, _most_pixels(sizes))
+            if few:
+                return conv_cost.small(count / few, few, sizes.filters, sizes.channels)
             thin = 1 + FEW / sizes.filters
             return thin * conv_cost.product(blocks, count / max(1, blocks), sizes.filters, sizes.channels)
         plan, (first, second) = _plan(sizes), sizes.axes
@@ -126,7 +139,7 @@ class Im2Row(ChannelsLast):
         band, lines, columns, product = spaces
         matrices = maps.as_pixels() if sizes.pointwise else None
         if matrices is not None and maps.data.dtype == product.dtype:
-            _multiply(xp, matrices, factors, _most_pixels(sizes), product)
+            _multiply(xp, sizes, matrices, factors, product)
             return
         plan, (first, second) = _plan(sizes), sizes.axes
         for here in plan.blocks:
@@ -161,10 +174,17 @@ def _windows(xp: Any, strip: Any, axis: windows.Axis, rows: int) -> Any:
     return xp.lib.stride_tricks.as_strided(strip, shape, steps)
 
 
-def _multiply(xp: Any, maps: Maps, factors: Any, step: int, product: Any) -> None:
+def _multiply(xp: Any, sizes: Sizes, maps: Maps, factors: Any, product: Any) -> None:
     """The products of some pixels at a time."""
-    for start in range(0, maps.output.shape[0], step):
-        part = slice(start, min(start + step, maps.output.shape[0]))
-        products = maps.sums(part, product)
-        xp.matmul(maps.data[part], factors, out=products)
+    whole, step = maps.output.shape[0], _most_pixels(sizes)
+    for start in range(0, whole, step):
+        part = slice(start, min(start + step, whole))
+        data, products = maps.data[part], maps.sums(part, product)
+        few = _few_pixels(sizes, len(data)) or len(data)
+        xp.matmul(_by(few, data), factors, out=_by(few, products))
         maps.finish(xp, products, part)
+
+
+def _by(rows: int, matrix: Any) -> Any:
+    """A matrix as several of so many rows each."""
+    return matrix.reshape(-1, rows, matrix.shape[1])

@@ -81,7 +81,7 @@ class WinogradNHWC(ChannelsLast):
         )
 
     def factors(self, sizes: Sizes) -> Full:
-        """(points, groups, parts, channels of a group, filters of a part): multiplied without being turned."""
+        """(points, groups, parts, channels of a group, filters of a part), as they are multiplied."""
         group, columns = sizes.channels // sizes.groups, self.columns(sizes)
         return (POINTS**2, sizes.groups, sizes.filters // sizes.groups // columns, group, columns)
 
@@ -106,16 +106,16 @@ class WinogradNHWC(ChannelsLast):
         run = POINTS * sizes.channels
         copies = conv_cost.copied(tiles * plan.tile[0] * run, run)
         copies += conv_cost.copied(tiles * tile * sizes.filters, plan.tile[1] * sizes.filters)
-        copies += blocks * math.prod(self.factors(sizes)) * conv_cost.FETCH
         changes = conv_cost.small(tiles, points, sizes.channels, points)
         changes += conv_cost.small(tiles, tile, sizes.filters, points)
         products = self.products(sizes, blocks, tiles / max(1, blocks))
         return blocks * 16 * conv_cost.CALL + copies + changes + products
 
     def products(self, sizes: Sizes, blocks: int, tiles: float) -> float:
-        """What the products of so many blocks cost, each of so many tiles."""
+        """What the products of so many blocks cost, each of so many tiles, and to fetch their factors."""
         count = blocks * POINTS**2 * sizes.groups
-        return conv_cost.product(count, tiles, self.columns(sizes), sizes.channels / sizes.groups)
+        fetched = blocks * math.prod(self.factors(sizes)) * conv_cost.FETCH
+        return fetched + conv_cost.product(count, tiles, self.columns(sizes), sizes.channels / sizes.groups)
 
     def compute(self, xp: Any, sizes: Sizes, maps: Maps, factors: Any, spaces: Sequence[Any]) -> None:
         plan, points = self.plan(sizes), POINTS**2
@@ -162,9 +162,11 @@ class WinogradNHWC64(WinogradNHWC):
         return _plan(sizes, int(conv_cost.SMALL) // inner)
 
     def products(self, sizes: Sizes, blocks: int, tiles: float) -> float:
+        """Factors that are not packed come from memory while others are multiplied."""
         columns = self.columns(sizes)
         count = blocks * POINTS**2 * (sizes.filters // columns)
-        return conv_cost.small(count, tiles, columns, sizes.channels / sizes.groups)
+        fetched = blocks * math.prod(self.factors(sizes)) * conv_cost.FETCH
+        return max(fetched, conv_cost.small(count, tiles, columns, sizes.channels / sizes.groups))
 
 
 def _tiles(xp: Any, strip: Any, rows: int, high: int) -> Any:

@@ -27,7 +27,8 @@ from netdef.runtime.plan import (
     View,
     kernel_of,
 )
-from netdef.runtime.shards import Work, shard
+from netdef.runtime.shards import shard
+from netdef.runtime.work import Work
 from netdef.runtime.workspaces import Workspaces
 
 
@@ -245,8 +246,8 @@ class _Planner:
 
         In a run nobody knows where the other shards are, so that only a shard's own memory is taken.
         """
-        order = self.sharding.stored.get(output)
-        if order is None and number in self.sharding.runs:
+        order, apart = self._layout(output)
+        if number in self.sharding.runs and not apart:
             return ""
         for read, name in work.op.inplace:
             source = work.reads.get(read)
@@ -259,7 +260,7 @@ class _Planner:
                 # Another input is the same memory, and the kernel may read it after writing the output.
                 continue
             same = self.bytes(source) == self.bytes(output) and self.dtypes[source] == self.dtypes[output]
-            if same and order == self.sharding.stored.get(source) and buffer.last <= number:
+            if same and (order, apart) == self._layout(source) and buffer.last <= number:
                 return read
         return ""
 
@@ -269,10 +270,15 @@ class _Planner:
         """By how many shards a node is computed."""
         return self.sharding.parts if node in self.divided else 1
 
+    def _layout(self, entry: Entry) -> tuple[Order | None, bool]:
+        """The order of an entry's axes, if callers know another one, and whether shards have it apart."""
+        order = self.sharding.stored.get(entry)
+        return order, order is not None and entry not in self.sharding.together
+
     def _stored(self, number: int, entry: Entry) -> Buffer:
         """Memory for what a step writes."""
-        apart = entry in self.sharding.stored and self.sharding.parts > 1
-        if not apart:
+        _, apart = self._layout(entry)
+        if not apart or self.sharding.parts == 1:
             return self._buffer(self.bytes(entry), number)
         each = self.bytes(entry) // self.shapes[entry][0] if self.shapes[entry][0] else 0
         return self._buffer(each * self.sharding.largest, number, SHARD)
@@ -319,10 +325,11 @@ class _Planner:
         buffer = self.buffer_of.get(entry)
         if buffer is None:
             return Tensor(shape, dtype, *self._home(entry))
-        order = self.sharding.stored.get(entry)
+        order, apart = self._layout(entry)
         blocks = None
         if order is not None:
-            blocks = Blocks(self.sharding.ends, self.arena.distance, order)
+            ends = self.sharding.ends if apart else (0, shape[0])
+            blocks = Blocks(ends, self.arena.distance, order)
         return Tensor(shape, dtype, self.arena.offset(buffer), entry.name, blocks)
 
     def _view(self, node: Node, after: int) -> View:

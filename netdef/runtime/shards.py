@@ -5,6 +5,10 @@ before anybody waits for the others.  What lies between two such steps is stored
 with its axes in the order by which its operators gain: the batch last, where loops are as long as a shard at
 least, or the channels last, where nothing goes backward.
 
+With the channels last few images are as quick as many in most layers, so that shards can be small: more
+processes have something to do, and who is quicker does more.  Layers in which small shards would take longer,
+because all filters are read for each, are left to be cut by themselves.
+
 Decided by shapes and costs alone, never by the number of threads: results are the same bits with any number.
 """
 
@@ -16,11 +20,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from netdef.graph.node import Entry, Node
-from netdef.ops.base import Op, Stage
+from netdef.graph.node import Entry
 from netdef.ops.orders import Order
-from netdef.ops.shapes import Shapes
-from netdef.runtime.pieces import Piece, base, elements, seconds_of
+from netdef.runtime.pieces import Piece
+from netdef.runtime.storage import Storage
+from netdef.runtime.work import Work
 
 #: shards of a batch at most
 MOST = 8
@@ -28,76 +32,12 @@ MOST = 8
 SHORTEST = 1e-3
 #: images that a shard has at least, where one takes at least so many seconds
 FEWEST = ((8, 10e-3), (16, 400e-6), (32, 0.0))
-#: how many elements a step may read or add up whole, for each that is cut
-WHOLE = 8
+#: how much longer a step may take because shards are smaller; else it is left out
+LOSS = 1.1
+#: parts of the time: those left out take less, and those with the channels last take more
+LEFT, NEARLY = 0.5, 0.9
 #: seconds that a run takes at least for threads to be worth waking
 RUN = 100e-6
-
-
-class Work(NamedTuple):
-    """What one kernel has to do for a node, as far as shards are concerned."""
-
-    node: Node
-    op: Op
-    kernel: str
-    backward: bool
-    shapes: Shapes
-    reads: Mapping[str, Entry]
-    writes: Mapping[str, Entry]
-    itemsize: int
-    #: the pair (input, output) that are one memory; nothing runs then
-    view: tuple[str, str] | None
-    #: whether it adds to gradients of the caller
-    adds: bool
-    #: which part of the node's pass it is, where that has several
-    stage: Stage | None = None
-    #: whether the node's pass is complete after it
-    last: bool = True
-
-    @property
-    def entries(self) -> dict[str, Entry]:
-        return {**self.reads, **self.writes}
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations, counted where the node's pass is complete."""
-        return self.op.flops(self.shapes) * (2 if self.backward else 1) if self.last else 0
-
-    @property
-    def seconds(self) -> float:
-        names = [*self.reads, *self.writes]
-        return seconds_of(self.flops, self.shapes, names, self.itemsize)
-
-    def channels_last(self, images: int, wanted: str, constants: Collection[str]) -> float:
-        """Nanoseconds that a part of the batch gains where channels are last in memory; -inf: never."""
-        if self.view:
-            return 0.0 if len({self.shapes.full(name) for name in self.view}) == 1 else -math.inf
-        constant = [name for name, entry in self.reads.items() if entry.node.name in constants]
-        return self.op.channels_last(self.shapes, images, wanted, constant)
-
-    def cut(self) -> tuple[int, frozenset[str]]:
-        """The size of the batch, and the tensors that have it in front; 0: samples are not by themselves."""
-        if self.view:
-            firsts = {self.shapes.full(name)[:1] for name in self.view}
-            alike = len(firsts) == 1 and firsts != {()}
-            return (firsts.pop()[0], frozenset(self.view)) if alike else (0, frozenset())
-        draws = self.op.draws() and not self.backward
-        if self.adds or draws or (self.stage and not self.stage.cut):
-            return 0, frozenset()
-        samples = self.op.samples(self.shapes)
-        sizes = {
-            name: self.shapes.full(base(name, self.shapes))[0]
-            for name in self.entries
-            if base(name, self.shapes) in samples and self.shapes.full(base(name, self.shapes))
-        }
-        extent = max(sizes.values(), default=0)
-        names = frozenset(name for name, size in sizes.items() if size == extent)
-        if not self.backward and not names.issuperset(self.writes):
-            return 0, frozenset()  # what a forward pass writes for the whole batch is no sum
-        whole = sum(elements(self.shapes, name) for name in self.entries if name not in names)
-        if whole > WHOLE * sum(elements(self.shapes, name) for name in names):
-            return 0, frozenset()
-        return extent, names
 
 
 class Sharding(NamedTuple):
@@ -108,8 +48,10 @@ class Sharding(NamedTuple):
     #: by the number of a node: the run that it belongs to, and the tensors that are cut
     runs: Mapping[int, int] = {}
     cut: Mapping[int, frozenset[str]] = {}
-    #: entries stored by shards, and the order of their axes in memory
+    #: entries that are not stored as callers know them, and the order of their axes in memory
     stored: Mapping[Entry, Order] = {}
+    #: those of them that are in one piece for all shards
+    together: Collection[Entry] = frozenset()
 
     @property
     def parts(self) -> int:
@@ -151,18 +93,76 @@ def shard(
     cut = {number: names for number, (extent, names) in enumerate(cuts) if extent == batch}
     for number in _incomplete(work, cut):
         del cut[number]
+    storage = Storage(work, kept)
     count = _count(batch, weights[batch]) if batch > 1 else 1
-    ends = tuple(batch * number // count for number in range(count + 1))
-    root = _memories(work)
-    seen = {root(entry) for entry in kept}
-    images, gains = -(-batch // count), [-math.inf] * len(work)
-    if boundary == len(work):  # what goes backward is made for the batch last
-        gains = [each.channels_last(images, wanted, constants) for each in work]
-    stored = _stored(work, cut, seen, root, gains)
+    left: Collection[int] = ()
+    stored = storage.orders(cut, (), [-math.inf] * len(work))  # what goes backward has the batch last
+    if boundary == len(work):
+        costs = _Costs(work, batch, wanted, constants)
+        stored = storage.orders(cut, (), costs.gains(count))
+        if count > 1:
+            count, left, stored = _smaller(costs, storage, cut, count, stored, weights[batch])
+    cut = {number: names for number, names in cut.items() if number not in left}
     if count == 1:  # one image has the batch first as well as last
         usual = {Order.BATCH_FIRST} if batch > 1 else {Order.BATCH_FIRST, Order.BATCH_LAST}
         stored = {entry: order for entry, order in stored.items() if order not in usual}
-    return Sharding(ends, _runs(work, cut, boundary, root) if count > 1 else {}, cut, stored)
+    touched = storage.touched(left)
+    together = frozenset(entry for entry in stored if storage.root(entry) in touched)
+    ends = tuple(batch * number // count for number in range(count + 1))
+    runs = _runs(work, cut, boundary, storage.root) if count > 1 else {}
+    return Sharding(ends, runs, cut, stored, together)
+
+
+class _Costs:
+    """What the steps of a forward pass cost where the batch is cut into a number of parts."""
+
+    def __init__(self, work: Sequence[Work], batch: int, wanted: str, constants: Collection[str]) -> None:
+        self.work, self.batch, self._wanted, self._constants = work, batch, wanted, constants
+
+    def of(self, number: int, count: int, channels_last: bool) -> float:
+        """Nanoseconds of all parts of a step; see `Op.cost`."""
+        images = -(-self.batch // count)
+        return count * self.work[number].cost(images, channels_last, self._wanted, self._constants)
+
+    def gains(self, count: int) -> list[float]:
+        """Nanoseconds that all parts of each step gain where the channels are last; -inf: never."""
+        return [self._gain(number, count) for number in range(len(self.work))]
+
+    def _gain(self, number: int, count: int) -> float:
+        last = self.of(number, count, channels_last=True)
+        return -math.inf if last == math.inf else self.of(number, count, channels_last=False) - last
+
+
+def _smaller(
+    costs: _Costs,
+    storage: Storage,
+    cut: Mapping[int, frozenset[str]],
+    count: int,
+    stored: dict[Entry, Order],
+    seconds: float,
+) -> tuple[int, Collection[int], dict[Entry, Order]]:
+    """As many shards as take hardly longer than a `count`, the steps that are left out, and what is stored.
+
+    It is about steps that have the channels last, as nearly all must.
+    """
+    last = {number: storage.is_last(number, stored) for number in cut}
+    took = {number: costs.work[number].seconds for number in cut}
+    if sum(took[number] for number in cut if last[number]) < NEARLY * sum(took.values()):
+        return count, (), stored
+    before = {number: costs.of(number, count, last[number]) for number in cut}
+    for more in (MOST >> halved for halved in range(MOST.bit_length())):
+        if more <= count:
+            break
+        after = {number: costs.of(number, more, last[number]) for number in cut}
+        left = {number for number in cut if last[number] and after[number] > LOSS * before[number]}
+        few = sum(before[number] for number in left) < LEFT * sum(before.values())
+        if not few or more > costs.batch or seconds / more < SHORTEST:
+            continue
+        rest = {number: names for number, names in cut.items() if number not in left}
+        found = storage.orders(rest, left, costs.gains(more))
+        if all(storage.is_last(number, found) == last[number] for number in cut):
+            return more, left, found
+    return count, (), stored
 
 
 def _count(batch: int, seconds: float) -> int:
@@ -178,104 +178,6 @@ def _incomplete(work: Sequence[Work], cut: Collection[int]) -> list[int]:
         each.node for number, each in enumerate(work) if each.stage and each.stage.cut and number not in cut
     }
     return [number for number in cut if work[number].node in whole]
-
-
-def _memories(work: Sequence[Work]) -> Callable[[Entry], Entry]:
-    """What finds the entry whose memory an entry is a view of."""
-    sources = {each.writes[each.view[1]]: each.reads[each.view[0]] for each in work if each.view}
-
-    def root(entry: Entry) -> Entry:
-        while entry in sources:
-            entry = sources[entry]
-        return entry
-
-    return root
-
-
-def _stored(
-    work: Sequence[Work],
-    cut: Mapping[int, frozenset[str]],
-    kept: Collection[Entry],
-    root: Callable[[Entry], Entry],
-    gains: Sequence[float],
-) -> dict[Entry, Order]:
-    """Entries that only steps touch which cut them, and how they are stored.
-
-    `gains` says what each step gains where channels are last.
-    """
-    made = {root(entry) for each in work for entry in each.writes.values()}
-    whole = {
-        root(entry)
-        for number, each in enumerate(work)
-        for name, entry in each.entries.items()
-        if name not in cut.get(number, ())
-    }
-    apart = made - whole - set(kept)
-    touched = [[root(entry) for entry in each.entries.values() if root(entry) in apart] for each in work]
-    batch = _batch_last(touched, [None if each.view else each.op.batch_last for each in work])
-    channels = _channels_last(touched, gains)
-    orders = {}
-    for entry in {entry for each in work for entry in each.entries.values() if root(entry) in apart}:
-        last = Order.BATCH_LAST if root(entry) in batch else Order.BATCH_FIRST
-        orders[entry] = Order.CHANNELS_LAST if root(entry) in channels else last
-    return orders
-
-
-class _Parties:
-    """Entries that are to be alike."""
-
-    def __init__(self) -> None:
-        self._next: dict[Entry, Entry] = {}
-
-    def of(self, entry: Entry) -> Entry:
-        """One of them that stands for all."""
-        passed = []
-        while entry in self._next:
-            passed.append(entry)
-            entry = self._next[entry]
-        self._next.update(dict.fromkeys(passed, entry))  # a chain of many layers is walked but once
-        return entry
-
-    def join(self, entries: Sequence[Entry]) -> None:
-        for entry in entries[1:]:
-            one, other = self.of(entries[0]), self.of(entry)
-            if one != other:
-                self._next[one] = other
-
-
-def _batch_last(touched: Sequence[Sequence[Entry]], votes: Sequence[bool | None]) -> set[Entry]:
-    """The entries for which some of those who touch them vote, and none against.
-
-    Who does not mind wants all that it touches to be alike: a vote for or against one counts for all.
-    """
-    parties = _Parties()
-    for entries, vote in zip(touched, votes):
-        if vote is None:
-            parties.join(entries)
-    cast: dict[Entry, set[bool | None]] = defaultdict(set)
-    for entries, vote in zip(touched, votes):
-        for entry in entries:
-            cast[parties.of(entry)].add(vote)
-    won = {party for party, votes_cast in cast.items() if True in votes_cast and False not in votes_cast}
-    return {entry for entries in touched for entry in entries if parties.of(entry) in won}
-
-
-def _channels_last(touched: Sequence[Sequence[Entry]], gains: Sequence[float]) -> set[Entry]:
-    """The entries that have the channels last.
-
-    Those that some step must not have so do not; the others between two of them are alike, as together their
-    steps gain.
-    """
-    never = {entry for entries, gain in zip(touched, gains) if gain == -math.inf for entry in entries}
-    free = [[entry for entry in entries if entry not in never] for entries in touched]
-    parties = _Parties()
-    for entries in free:
-        parties.join(entries)
-    total: dict[Entry, float] = defaultdict(float)
-    for entries, gain in zip(free, gains):
-        if entries:
-            total[parties.of(entries[0])] += gain
-    return {entry for entries in free for entry in entries if total[parties.of(entry)] > 0}
 
 
 def _runs(

@@ -10,7 +10,7 @@ from netdef.ops.base import Op, Workspace, parameters
 from netdef.ops.shapes import Full, Shapes
 from netdef.runtime.arena import ALL, WORKER, Buffer, Scratch
 from netdef.runtime.plan import ITEM_SIZES
-from netdef.runtime.shards import Work
+from netdef.runtime.work import Work
 
 #: workspaces by name
 Spaces = dict[str, Scratch]

@@ -6,6 +6,7 @@ import pytest
 import netdef as mx
 from netdef.ops import convolution as convolutions
 from netdef.ops.orders import Order
+from netdef.runtime import pieces, shards
 from netdef.runtime.executor import Executor
 from netdef.runtime.threads import set_threads
 
@@ -68,7 +69,7 @@ def threads(request):
 def test_nobody_can_tell(batch, dtype, tolerance, constant, threads, monkeypatch):
     """Outputs are those of the other order, with any number of images and of threads."""
     net = network()
-    monkeypatch.setattr(convolutions, "gain_of_channels_last", lambda *_: 1.0)
+    monkeypatch.setattr(convolutions, "cost_of_output", lambda _, last, *rest: 1.0 - last)
     found = made(net, batch, dtype=dtype, constant=constant)
     assert Order.CHANNELS_LAST in orders(found).values()
     monkeypatch.undo()
@@ -78,6 +79,38 @@ def test_nobody_can_tell(batch, dtype, tolerance, constant, threads, monkeypatch
     for _ in range(2):  # what is noted in the first pass is made again in the second
         (output,) = found.forward(train=False)
         np.testing.assert_allclose(output, expected, rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+def test_small_shards_and_layers_left_out(threads, monkeypatch):
+    """Layers that many small shards would take longer for are cut by themselves, in memory for all shards."""
+
+    def cost(sizes, last, *_):
+        lost = 1.0 if sizes.filters == 64 and sizes.batch < 4 else 0.0
+        return sizes.batch * (2.0 - last) + lost
+
+    monkeypatch.setattr(shards, "SHORTEST", 1e-15)
+    monkeypatch.setattr(pieces, "SHORTEST", 1e-15)
+    monkeypatch.setattr(shards, "FEWEST", ((4, 0.0),))
+    monkeypatch.setattr(convolutions, "cost_of_output", cost)
+    net = convolution(mx.sym.Variable("data"), "one", 32)
+    net = convolution(mx.sym.Activation(net, act_type="relu", name="relu"), "two", 48)
+    net = convolution(net, "three", 64)
+    net = convolution(mx.sym.Activation(net, act_type="sigmoid", name="last"), "four", 32)
+    net = mx.sym.Pooling(net, global_pool=True, kernel=(1, 1), pool_type="avg", name="mean")
+    found = made(net, 8)
+    steps = {step.node.name: step for step in found.plan(False).steps}
+    assert {name: len(step.pieces) for name, step in steps.items() if step.run} == {
+        **dict.fromkeys(("one", "relu", "two", "last", "four", "mean"), 8)
+    }
+    assert 2 <= len(steps["three"].pieces) < 8
+    ends = {name: len(step.tensors["output"].blocks.ends) for name, step in steps.items() if name != "mean"}
+    assert ends == {"one": 9, "relu": 9, "two": 2, "three": 2, "last": 9, "four": 9}
+    monkeypatch.undo()
+    (expected,) = (output.copy() for output in made(net, 8, "direct").forward(train=False))
+    for _ in range(2):
+        (output,) = found.forward(train=False)
+        np.testing.assert_allclose(output, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 def test_where_the_channels_are_last():
