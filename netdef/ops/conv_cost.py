@@ -24,6 +24,8 @@ OTHER_WEIGHT = 300.0
 CALL = 700.0
 #: for each element of a copy in cache and of one beyond, and for each row that lies in one piece
 COPY, FETCH, ROW = 0.10, 0.25, 5.0
+#: for each element beyond the cache that is multiplied as it comes, where that takes longer than to multiply
+STREAM = 0.42
 #: for each element of columns that a product reads once more than it would otherwise
 AGAIN = 0.05
 #: for each element that is added to an array, and for each row that lies in one piece

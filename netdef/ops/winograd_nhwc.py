@@ -163,10 +163,10 @@ class WinogradNHWC64(WinogradNHWC):
 
     def products(self, sizes: Sizes, blocks: int, tiles: float) -> float:
         """Factors that are not packed come from memory while others are multiplied."""
+        streamed = blocks * math.prod(self.factors(sizes)) * conv_cost.STREAM
         columns = self.columns(sizes)
         count = blocks * POINTS**2 * (sizes.filters // columns)
-        fetched = blocks * math.prod(self.factors(sizes)) * conv_cost.FETCH
-        return max(fetched, conv_cost.small(count, tiles, columns, sizes.channels / sizes.groups))
+        return max(streamed, conv_cost.small(count, tiles, columns, sizes.channels / sizes.groups))
 
 
 def _tiles(xp: Any, strip: Any, rows: int, high: int) -> Any:
