@@ -71,7 +71,7 @@ def at_least(xp: Any, least: float, data: Any, output: Any) -> None:
 
 def largest_part(count: int, most: int) -> int:
     """The largest number up to `most` that divides `count`; 0: none."""
-    return max((part for part in range(1, min(most, count) + 1) if count % part == 0), default=0)
+    return next((part for part in range(min(most, count), 0, -1) if count % part == 0), 0)
 
 
 def rectify(xp: Any, data: Any, output: Any) -> None:

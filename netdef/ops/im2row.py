@@ -71,6 +71,7 @@ def _part(sizes: Sizes) -> int:
     return width if width >= LEAST else 0
 
 
+@functools.lru_cache(PLANS)
 def _few_pixels(sizes: Sizes, count: int) -> int:
     """Pixels of a product where several products that OpenBLAS does not pack cost less than one; else 0."""
     most = int(conv_cost.SMALL) // max(1, sizes.channels * sizes.filters)

@@ -96,8 +96,9 @@ def shard(
     storage = Storage(work, kept)
     count = _count(batch, weights[batch]) if batch > 1 else 1
     left: Collection[int] = ()
-    stored = storage.orders(cut, (), [-math.inf] * len(work))  # what goes backward has the batch last
-    if boundary == len(work):
+    if boundary < len(work):  # what goes backward has the batch last
+        stored = storage.orders(cut, (), [-math.inf] * len(work))
+    else:
         costs = _Costs(work, batch, wanted, constants)
         stored = storage.orders(cut, (), costs.gains(count))
         if count > 1:
