@@ -69,6 +69,14 @@ def at_least(xp: Any, least: float, data: Any, output: Any) -> None:
     xp.maximum(data, alike, out=output)
 
 
+def sum_of_products(xp: Any, letters: str, one: Any, other: Any, out: Any) -> None:
+    """out = the sum that `einsum` makes of two arrays, by the letters of their axes and of those of `out`."""
+    if xp.__name__ == "numpy":
+        xp.einsum(letters, one, other, out=out)
+    else:
+        xp.copyto(out, xp.einsum(letters, one, other))
+
+
 def largest_part(count: int, most: int) -> int:
     """The largest number up to `most` that divides `count`; 0: none."""
     return next((part for part in range(min(most, count), 0, -1) if count % part == 0), 0)

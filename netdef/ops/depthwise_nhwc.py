@@ -1,46 +1,60 @@
 """Depthwise convolution of maps with the channels last in memory (Sifre 2014; Howard et al. 2017).
 
-A tap is the data times a row of the weight, a number for each channel: a product and a sum of long rows, made
-for some rows of the output at a time, which stay in the cache.
+Some rows of the data are copied with zeros around them.  Every window is a view of these then, and one sum of
+products over the elements of the kernel gives the output: rows that are a number of pixels long, each
+multiplied by as many copies of the filters.
 """
 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from netdef.ops import conv_cost, windows
+from netdef.ops.arrays import largest_part, sum_of_products
 from netdef.ops.channels_last import ChannelsLast, ImageBlocks, Maps
-from netdef.ops.conv_blocks import elements_of
+from netdef.ops.conv_blocks import band_of
 from netdef.ops.conv_sizes import PLANS, Sizes
 from netdef.ops.shapes import Full
 
-#: numbers in the sums of a block
-BLOCK = 64 * 1024
-#: channels from which a row of a weight is long enough by itself; others are repeated for all pixels of a row
-LONG = 256
-#: nanoseconds for each element of a tap
-TAP = 0.2
+#: numbers in the rows of a block and in its sums, so that both stay in the second-level cache
+BLOCK = 256 * 1024
+#: numbers of a row that is long enough for a loop of its own
+LONG = 2048
+#: nanoseconds for each element of a tap, and for each row that is multiplied
+TAP, TAP_ROW = 0.16, 16.0
 
 
 class _Plan(NamedTuple):
     """How the output is cut, and the shapes of what is kept."""
 
     blocks: ImageBlocks
+    #: neighbouring pixels of the output whose windows are neighbours, too, in one row
+    several: int
     spaces: tuple[Full, ...]
 
 
 @functools.lru_cache(PLANS)
 def _plan(sizes: Sizes) -> _Plan:
     first, second = sizes.axes
-    line = max(1, second.windows * sizes.filters)
-    rows = max(1, BLOCK // line)
+    several = 1
+    if second.stride == 1:
+        several = max(1, largest_part(second.windows, LONG // max(1, sizes.filters)))
+    across = _width(second) * sizes.filters
+    line = across * first.stride + second.windows * sizes.filters
+    rows = max(1, BLOCK // max(1, line))
     blocks = ImageBlocks(sizes.batch, first.windows, max(1, rows // max(1, first.windows)), rows)
-    sums = (blocks.images * blocks.rows * line,)
-    return _Plan(blocks, (sums, sums))
+    height = (blocks.rows - 1) * first.stride + first.dilate * (first.kernel - 1) + 1
+    sums = blocks.rows * second.windows * sizes.filters
+    return _Plan(blocks, several, ((blocks.images * height * across,), (blocks.images * sums,)))
+
+
+def _width(axis: windows.Axis) -> int:
+    """Elements under all windows along an axis, with the padding that they see."""
+    across, _ = band_of(axis, slice(0, axis.windows))
+    return across.extent
 
 
 class DepthwiseNHWC(ChannelsLast):
@@ -53,8 +67,7 @@ class DepthwiseNHWC(ChannelsLast):
 
     def factors(self, sizes: Sizes) -> Full:
         """Rows of the weight (kernel..., pixels, channels)."""
-        pixels = sizes.axes[1].windows if sizes.filters < LONG else 1
-        return (*sizes.kernel, pixels, sizes.filters)
+        return (*sizes.kernel, _plan(sizes).several, sizes.filters)
 
     def make(self, xp: Any, weight: Any, factors: Any) -> None:
         xp.copyto(factors, weight.transpose(2, 3, 1, 0))
@@ -66,45 +79,35 @@ class DepthwiseNHWC(ChannelsLast):
         return _plan(sizes).spaces
 
     def multiplying(self, sizes: Sizes) -> float:
+        plan = _plan(sizes)
+        band, _ = plan.spaces
         elements = sizes.batch * math.prod(sizes.counts) * sizes.filters
-        run = sizes.filters * (self.factors(sizes)[2] if sizes.axes[1].stride == 1 else 1)
-        calls = 2 * sizes.taps * _plan(sizes).blocks.number * conv_cost.CALL
-        return calls + elements * sizes.taps * (TAP + 2 * conv_cost.ADD_ROW / run)
+        products = elements * sizes.taps * (TAP + TAP_ROW / (plan.several * sizes.filters))
+        copies = plan.blocks.number * conv_cost.copied(math.prod(band), sizes.axes[1].size * sizes.filters)
+        return plan.blocks.number * 6 * conv_cost.CALL + copies + products
 
     def compute(self, xp: Any, sizes: Sizes, maps: Maps, factors: Any, spaces: Sequence[Any]) -> None:
-        first, second = sizes.axes
-        space, products = spaces
-        for here in _plan(sizes).blocks:
+        plan, (first, second), (band, space) = _plan(sizes), sizes.axes, spaces
+        weight = factors.reshape(*sizes.kernel, -1)
+        across, columns = band_of(second, slice(0, second.windows))
+        windows.clear(xp, band.reshape(-1, across.extent, sizes.filters), across, 1)
+        for here in plan.blocks:
             images, rows = here
-            down, across = elements_of(first, rows), elements_of(second, slice(0, second.windows))
-            taps = [_Tap.of(*pair) for pair in itertools.product(down, across)]
-            sums = maps.sums(here, space)
-            _add_up(xp, maps.data[images], factors, taps, sums, products)
+            down, lines = band_of(first, rows)
+            data = maps.data[images, lines, columns]
+            padded = windows.carve(band, (len(data), down.extent, across.extent, sizes.filters))
+            windows.clear(xp, padded, down, 1)
+            xp.copyto(windows.interior(padded, (down, across), 1), data)
+            sums = windows.carve(space, maps.output[here].shape)
+            seen = _windows(xp, padded, down, across, plan.several)
+            joined = sums.reshape(*seen.shape[:3], -1)
+            sum_of_products(xp, "nhwijc,ijc->nhwc", seen, weight, joined)
             maps.finish(xp, sums, here)
 
 
-class _Tap(NamedTuple):
-    """An element of the kernel, the windows in which it falls on the data, and on what it falls there."""
-
-    number: tuple[int, int]
-    here: tuple[slice, ...]
-    there: tuple[slice, ...]
-
-    @staticmethod
-    def of(one: tuple[int, slice, slice], other: tuple[int, slice, slice]) -> _Tap:
-        number = one[0], other[0]
-        return _Tap(number, windows.along(1, one[1], other[1]), windows.along(1, one[2], other[2]))
-
-
-def _add_up(xp: Any, data: Any, weight: Any, taps: list[_Tap], total: Any, products: Any) -> None:
-    """total: the sum of all taps, of which one that falls on the data in every window comes first."""
-    first = next((tap for tap in taps if total[tap.here].shape == total.shape), None)
-    if first is None:
-        xp.copyto(total, 0)
-    for tap in sorted(taps, key=lambda tap: tap is not first):
-        seen = data[tap.there]
-        place, factors = total[tap.here], weight[tap.number][: seen.shape[2]]
-        product = place if tap is first else windows.carve(products, place.shape)
-        xp.multiply(seen, factors, out=product)
-        if tap is not first:
-            xp.add(place, product, out=place)
+def _windows(xp: Any, padded: Any, down: windows.Axis, across: windows.Axis, several: int) -> Any:
+    """The windows (n, rows, W, kh, kw, several * C) of maps: views that overlap."""
+    image, row, pixel, item = padded.strides
+    shape = (down.windows, across.windows // several, down.kernel, across.kernel, several * padded.shape[3])
+    steps = (row * down.stride, pixel * across.stride * several, row * down.dilate, pixel * across.dilate)
+    return xp.lib.stride_tricks.as_strided(padded, (len(padded), *shape), (image, *steps, item))

@@ -356,11 +356,16 @@ def load(xp: Any, data: Any, axes: Sequence[Axis], image: Any) -> None:
     With the batch last, whatever copies or adds taps runs over N neighbouring elements at least, several
     times faster than over the rows of one image.
     """
-    for number, axis in enumerate(axes):
-        for border in (slice(0, axis.pad), slice(axis.pad + axis.size, axis.extent)):
-            if border.start < border.stop:
-                xp.copyto(image[along(1 + number, border)], 0)
+    for number, axis in enumerate(axes, start=1):
+        clear(xp, image, axis, number)
     xp.copyto(interior(image, axes, 1), batch_last(data))
+
+
+def clear(xp: Any, padded: Any, axis: Axis, position: int) -> None:
+    """Fill the padding along one array axis with zeros."""
+    for border in (slice(0, axis.pad), slice(axis.pad + axis.size, axis.extent)):
+        if border.start < border.stop:
+            xp.copyto(padded[along(position, border)], 0)
 
 
 def unload(xp: Any, image: Any, axes: Sequence[Axis], data: Any) -> None:

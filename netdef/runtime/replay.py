@@ -14,7 +14,7 @@ from typing import Any
 #: what computes nothing: views, and what looks at memory
 VIEWS = frozenset({"finfo", "lib", "moveaxis", "swapaxes", "may_share_memory"})
 #: what computes beside universal functions, and which of it only looks for the array's method of its name
-COMPUTING, METHODS = frozenset({"copyto", "cumsum"}), frozenset({"clip", "max", "mean", "sum"})
+COMPUTING, METHODS = frozenset({"copyto", "cumsum", "einsum"}), frozenset({"clip", "max", "mean", "sum"})
 #: universal functions whose output numpy wants by name, lest it be taken for a third operand
 BY_NAME = frozenset({"maximum", "minimum"})
 #: a function with its positional arguments

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from netdef.ops import depthwise, find
+from netdef.ops import depthwise, depthwise_nhwc, find
 from netdef.ops.base import kernel_arguments
 from netdef.ops.conv_choice import ALGORITHMS
 
@@ -88,6 +88,21 @@ def test_blocks_of_groups_and_slabs_of_images(case, kernels, monkeypatch):
     depthwise._pieces.cache_clear()
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("block", [1, 60, 400])
+def test_blocks_of_rows_with_the_channels_last(block, kernels, monkeypatch):
+    """Blocks of one row, some of which lie in the padding alone, of several rows, and of several images."""
+    monkeypatch.setattr(depthwise_nhwc, "BLOCK", block)
+    depthwise_nhwc._plan.cache_clear()
+    for case in [*CASES[:2], CASES[4], ((5, 3, 2, 12), 3, (3, 3), (1, 1), (5, 4), (2, 1))]:
+        run = made(case, kernels, layout="channels", wanted="depthwise_nhwc")
+        assert run.op.choice.forward.name == "depthwise_nhwc"
+        arrays = [run.arrays[name] for name in ("data", "weight", "bias")]
+        found = run.forward()["output"]
+        right = by_definition(case, *arrays, np.zeros(found.shape))["output"]
+        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-12)
+    depthwise_nhwc._plan.cache_clear()
 
 
 @pytest.mark.parametrize("stride", [1, 2])

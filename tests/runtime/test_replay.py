@@ -87,7 +87,7 @@ def test_calls_are_noted_in_order():
     assert output.tolist() == [[2, 2]] * 3
 
 
-@pytest.mark.parametrize("name", ["argsort", "zeros", "einsum"])
+@pytest.mark.parametrize("name", ["argsort", "zeros", "tensordot"])
 def test_what_is_not_known_to_repeat_is_refused(name):
     with pytest.raises(TypeError, match=f"a steady kernel may not call {name}"):
         getattr(Recorder(np, []), name)
