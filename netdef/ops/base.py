@@ -217,6 +217,10 @@ class Op(Declared):
         """The pair (input, output) when the output is the input's memory and no kernel runs."""
         return None
 
+    def joins(self, s: Shapes) -> int | None:
+        """The axis along which the inputs follow each other in the only output; None: it is anything else."""
+        return None
+
     def workspaces(self, s: Shapes, backward: bool) -> dict[str, Workspace]:
         """The scratch memory that `forward` or `backward` needs for these complete shapes."""
         return {}

@@ -65,16 +65,23 @@ class Maps(NamedTuple):
     def sums(self, here: Any, space: Any) -> Any:
         """Where the sums of a part of the output are made: in it, where nothing has to be added to them."""
         result = self.output[here]
-        direct = self.addend is None and neighbours(result, space)
+        direct = self.addend is None and neighbours(result, space) and not _between_others(result)
         return result if direct else windows.carve(space, result.shape)
 
     def finish(self, xp: Any, sums: Any, here: Any) -> None:
-        """Write a part of the output from its sums (..., pixels, F); see `Epilogue.finish`."""
+        """Write a part of the output from its sums (..., pixels, F); see `Epilogue.finish`.
+
+        Where each pixel is a row by itself it is copied when all is done: numpy starts a loop for every row.
+        """
         several = self._several(sums)
         added, target = _by_pixels(sums, several), self.output[here]
-        result = added if xp.may_share_memory(sums, target) else _by_pixels(target, several)
+        apart = not xp.may_share_memory(sums, target)
+        copies = apart and _between_others(target)
+        result = _by_pixels(target, several) if apart and not copies else added
         addend = None if self.addend is None else _by_pixels(self.addend[here], several)
         self.epilogue.finish(xp, added, result, None if self.bias is None else self.bias[:several], addend)
+        if copies:
+            copy_rows(xp, target, sums)
 
     def add_bias(self, xp: Any, sums: Any) -> None:
         """Do that alone."""
@@ -86,6 +93,13 @@ class Maps(NamedTuple):
     def _several(self, sums: Any) -> int:
         """For how many pixels at a time a bias is added."""
         return 1 if self.bias is None else max(1, largest_part(sums.shape[-2], self.bias.shape[0]))
+
+
+def _between_others(array: Any) -> bool:
+    """Whether the channels (..., pixels, F) of each pixel lie between others, as in an input of a Concat."""
+    *_, pixel, step = array.strides
+    *_, pixels, filters = array.shape
+    return pixels > 1 and step == array.itemsize and pixel != filters * step
 
 
 def _by_pixels(array: Any, several: int) -> Any:

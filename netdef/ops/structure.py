@@ -154,8 +154,11 @@ class Concat(Variadic):
             s.merge(name, common)
         self._merge_sizes(s, axis)
 
+    def joins(self, s: Shapes) -> int | None:
+        return s.axis("output", self.dim, "dim")
+
     def samples(self, s: Shapes) -> tuple[str, ...]:
-        return (*self.input_names(), "output") if s.axis("output", self.dim, "dim") else ()
+        return (*self.input_names(), "output") if self.joins(s) else ()
 
     def _merge_sizes(self, s: Shapes, axis: int) -> None:
         """The output has the parts' sizes together; one part that is not known follows from the others."""

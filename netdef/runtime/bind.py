@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from netdef.diag import MXNetError
 from netdef.graph.node import Node
 from netdef.ops.base import Op, kernel_arguments
+from netdef.ops.windows import along
 from netdef.runtime import shards, threads, tickets
 from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_together
 from netdef.runtime.memory import aligned_empty, zeros
@@ -152,7 +153,11 @@ class Binder:
 
     def _stored(self, tensor: Tensor) -> _Stored:
         """The array of a tensor, or its blocks."""
-        blocks = tensor.blocks
+        blocks, part = tensor.blocks, tensor.part
+        if part is not None:
+            whole = self._stored(tensor._replace(shape=part.shape, part=None))
+            here = along(part.axis, slice(part.start, part.start + tensor.shape[part.axis]))
+            return [block[here] for block in whole] if isinstance(whole, list) else whole[here]
         if blocks is None:
             return self._array(tensor)
         made = []
@@ -160,12 +165,12 @@ class Binder:
         back = sorted(range(len(axes)), key=axes.__getitem__)
         for number, (start, stop) in enumerate(pairwise(blocks.ends)):
             shape = (stop - start, *tensor.shape[1:])
-            part = tensor._replace(
+            block = tensor._replace(
                 shape=tuple(shape[axis] for axis in axes),
                 offset=tensor.offset + number * blocks.distance,
                 blocks=None,
             )
-            made.append(self._array(part).transpose(back))
+            made.append(self._array(block).transpose(back))
         return made if len(made) > 1 else made[0]
 
     def _array(self, tensor: Tensor, worker: int = 0) -> Any:

@@ -48,6 +48,15 @@ class Blocks(NamedTuple):
     order: Order
 
 
+class Part(NamedTuple):
+    """Which part of another tensor one is: from `start` on along an `axis`."""
+
+    #: of the other one
+    shape: Full
+    axis: int
+    start: int
+
+
 class Room(NamedTuple):
     """The part of the arena that workers have for themselves, one after the other."""
 
@@ -65,6 +74,8 @@ class Tensor(NamedTuple):
     name: str
     #: None: in one piece, the first axis first
     blocks: Blocks | None = None
+    #: None: of nothing else; otherwise `offset` and `blocks` are those of the other tensor
+    part: Part | None = None
 
     @property
     def external(self) -> bool:

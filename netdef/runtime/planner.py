@@ -13,6 +13,7 @@ from netdef.ops.orders import Order
 from netdef.ops.shapes import Full, Shapes
 from netdef.passes.gradient import Joint
 from netdef.runtime.arena import ALL, SHARD, WORKER, Arena, Buffer, Scratch
+from netdef.runtime.joins import Layout, places
 from netdef.runtime.pieces import Piece, pieces_of, shapes_of
 from netdef.runtime.plan import (
     GRADIENT,
@@ -21,6 +22,7 @@ from netdef.runtime.plan import (
     VALUE,
     Accumulate,
     Blocks,
+    Part,
     Plan,
     Step,
     Tensor,
@@ -109,6 +111,9 @@ class _Planner:
         self.last_use.update(dict.fromkeys(kept, len(self.work)))
         seen = {*results, *self.external}
         self.sharding = shard(self.work, self.boundary, seen, conv_algo, constants)
+        self.places = places(self.work, self.shapes, self._layout, seen)
+        #: the nodes whose inputs lie in their outputs
+        self.joined = {place.by for place in self.places.values()}
         #: the nodes that shards compute
         self.divided = {self.work[number].node for number in self.sharding.runs}
         self.spaces = Workspaces(self._buffer, self._shards, len(self.work))
@@ -122,6 +127,11 @@ class _Planner:
         for number, work in enumerate(self.work):
             if work.view:
                 self._alias(work.reads[work.view[0]], work.writes[work.view[1]])
+                views.append((work.node, len(drafts)))
+            elif work.node in self.joined:
+                (entry,) = work.writes.values()
+                self.buffer_of[entry] = self._memory(number, entry)
+                self._extend(entry, self.last_use.get(entry, number))
                 views.append((work.node, len(drafts)))
             else:
                 drafts.append(self._draft(number, work))
@@ -198,7 +208,7 @@ class _Planner:
                 self.unshared += self.bytes(entry)
                 inplace.append((source, name))
             else:
-                self.buffer_of[entry] = self._stored(number, entry)
+                self.buffer_of[entry] = self._memory(number, entry)
         for entry in work.writes.values():
             self._extend(entry, max(self.last_use.get(entry, number), self.done[work.node]))
         pieces = self.sharding.pieces(number, tuple(work.writes)) if run else ()
@@ -247,12 +257,14 @@ class _Planner:
         In a run nobody knows where the other shards are, so that only a shard's own memory is taken.
         """
         order, apart = self._layout(output)
-        if number in self.sharding.runs and not apart:
+        if output in self.places or (number in self.sharding.runs and not apart):
             return ""
         for read, name in work.op.inplace:
             source = work.reads.get(read)
             if name != written or source is None or read in taken or source not in self.buffer_of:
                 continue
+            if source in self.places:
+                continue  # what lies beside it may be read later
             buffer = self.buffer_of[source]
             if any(
                 name != read and self.buffer_of.get(entry) is buffer for name, entry in work.reads.items()
@@ -270,13 +282,20 @@ class _Planner:
         """By how many shards a node is computed."""
         return self.sharding.parts if node in self.divided else 1
 
-    def _layout(self, entry: Entry) -> tuple[Order | None, bool]:
+    def _layout(self, entry: Entry) -> Layout:
         """The order of an entry's axes, if callers know another one, and whether shards have it apart."""
         order = self.sharding.stored.get(entry)
         return order, order is not None and entry not in self.sharding.together
 
+    def _memory(self, number: int, entry: Entry) -> Buffer:
+        """Memory for what a step writes: its own, or that of another entry in which it lies."""
+        whole = self.places[entry].whole if entry in self.places else entry
+        if whole not in self.buffer_of:
+            self.buffer_of[whole] = self._stored(number, whole)
+        return self.buffer_of[whole]
+
     def _stored(self, number: int, entry: Entry) -> Buffer:
-        """Memory for what a step writes."""
+        """Memory of its own for what a step writes."""
         _, apart = self._layout(entry)
         if not apart or self.sharding.parts == 1:
             return self._buffer(self.bytes(entry), number)
@@ -330,7 +349,11 @@ class _Planner:
         if order is not None:
             ends = self.sharding.ends if apart else (0, shape[0])
             blocks = Blocks(ends, self.arena.distance, order)
-        return Tensor(shape, dtype, self.arena.offset(buffer), entry.name, blocks)
+        part = None
+        if entry in self.places:
+            whole, axis, start, _ = self.places[entry]
+            part = Part(self.shapes[whole], axis, start)
+        return Tensor(shape, dtype, self.arena.offset(buffer), entry.name, blocks, part)
 
     def _view(self, node: Node, after: int) -> View:
         return View(node, after, node.write_names()[0], self.tensor(Entry(node, 0)))

@@ -112,8 +112,11 @@ def _tensor(name: str, tensor: Tensor) -> str:
         HEAD_GRADIENT: f"head gradient {tensor.name}",
     }
     place = named.get(tensor.offset, f"@{tensor.offset}")
-    order = tensor.blocks.order.value if tensor.blocks else ""
-    return f"{name} {shape} {tensor.dtype} {_bytes(tensor.bytes)} {place}{order and f', {order}'}"
+    told = [tensor.blocks.order.value] if tensor.blocks and tensor.blocks.order.value else []
+    if tensor.part is not None:
+        _, axis, start = tensor.part
+        told.append(f"{start} to {start + tensor.shape[axis] - 1} along axis {axis} of what is there")
+    return ", ".join([f"{name} {shape} {tensor.dtype} {_bytes(tensor.bytes)} {place}", *told])
 
 
 def _bytes(size: int) -> str:
