@@ -127,6 +127,8 @@ class Op(Declared):
     batch_last: ClassVar[bool | None] = False
     #: whether a forward pass takes as long with any order of axes in memory that all tensors have
     any_order: ClassVar[bool] = False
+    #: whether an output whose pixels have other channels between them, in memory, takes hardly longer
+    between: ClassVar[bool] = False
     #: kernels that come to the same calls of `xp` in every pass: they look at no value, and all that they
     #: compute they write through arguments of these calls
     steady: ClassVar[tuple[str, ...]] = ()

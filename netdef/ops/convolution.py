@@ -38,6 +38,7 @@ class Convolution(Convolving):
     axis = Int(1, "axis of the channels, seen with the channels second; negative counts from the end")
 
     scratch = (*Convolving.scratch, "prepared")
+    between = True
 
     names: ClassVar[tuple[str, ...]] = ("Convolution",)
     computed = {"output": FORWARD, "ddata": DATA, "dweight": WEIGHT}

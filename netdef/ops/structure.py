@@ -122,6 +122,7 @@ class Concat(Variadic):
     counted = 1
     batch_last = None
     any_order = True
+    between = True
     examples: ClassVar[Any] = (
         ({"num_args": 3}, {"arg0": (4, 1), "arg1": (4, 3), "arg2": (4, 2)}),
         ({"num_args": 2, "dim": -3}, {"arg0": (4, 3, 2), "arg1": (1, 3, 2)}),

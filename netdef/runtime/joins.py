@@ -40,21 +40,22 @@ def places(
     All inputs of a node do or none, and only those that are stored like its output, that nobody else joins
     or sees in another shape, and that are not `apart` because a caller has them.
     """
-    made = {entry for each in work if not each.view for entry in each.writes.values()}
-    viewed = {each.reads[each.view[0]] for each in work if each.view}
+    made = {entry: each.op for each in work if not each.view for entry in each.writes.values()}
+    never = {each.reads[each.view[0]] for each in work if each.view}.union(apart)
     found: dict[Entry, Place] = {}
     for each in reversed(work):  # what joins comes before what joins its output
         axis = each.op.joins(each.shapes) if not each.backward and len(each.writes) == 1 else None
         if axis is None:
             continue
         (output,) = each.writes.values()
+        parts = list(each.reads.values())
         whole, along, start, _ = found.get(output, Place(output, axis, 0, each.node))
-        parts = [*each.reads.values()]
-        free = made.difference(viewed, apart, found)
-        alike = all(part in free and layout(part) == layout(output) for part in parts)
-        if along != axis or not alike or len(set(parts)) < len(parts):
+        free = all(part in made and part not in never and part not in found for part in parts)
+        alike = along == axis and {layout(part) for part in parts} == {layout(output)}
+        if not free or not alike or len(set(parts)) < len(parts):
             continue
-        if not _long(shapes[whole], layout(whole)[0], axis, [shapes[part][axis] for part in parts]):
+        rows = all(made[part].between and shapes[part][axis] >= ROW for part in parts)
+        if not _in_pieces(shapes[whole], layout(whole)[0], axis, rows):
             continue
         for part in parts:
             found[part] = Place(whole, axis, start, each.node)
@@ -62,9 +63,8 @@ def places(
     return found
 
 
-def _long(shape: Full, order: Order | None, axis: int, sizes: Sequence[int]) -> bool:
-    """Whether parts of these sizes along an axis are one piece of memory each, or long rows."""
+def _in_pieces(shape: Full, order: Order | None, axis: int, rows: bool) -> bool:
+    """Whether parts along an axis are one piece of memory each, or rows of it where these will do."""
     axes = (order or Order.BATCH_FIRST).axes(len(shape))
     before = axes[: axes.index(axis)]
-    rows = axes[-1] == axis and min(sizes) >= ROW
-    return rows or math.prod(shape[other] for other in before) == 1
+    return math.prod(shape[other] for other in before) == 1 or (rows and axis == axes[-1])

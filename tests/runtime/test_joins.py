@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import netdef as mx
+from netdef.ops import convolution
 from netdef.runtime import shards
 from netdef.runtime.executor import Executor
 from netdef.runtime.threads import set_threads
@@ -24,7 +25,10 @@ def made(net, batch=1, conv_algo="", gradients=False, seed=5):
     """An executor on arrays that depend on shapes alone."""
     arguments, _, _ = net.infer_shape(data=(batch, 3, 12, 10))
     random = np.random.default_rng(seed)
-    arrays = {name: random.standard_normal(shape) for name, shape in zip(net.list_arguments(), arguments)}
+    arrays = {
+        name: random.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))
+        for name, shape in zip(net.list_arguments(), arguments)
+    }
     wanted = {name: np.zeros_like(array) for name, array in arrays.items()} if gradients else {}
     return Executor(net, mx.cpu(), arrays, wanted, dict.fromkeys(wanted, "write"), conv_algo=conv_algo)
 
@@ -113,6 +117,24 @@ def test_nobody_can_tell(case, batch, threads, monkeypatch):
                 np.testing.assert_allclose(output, right, rtol=1e-11, atol=1e-11)
     finally:
         set_threads(1)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_rows_between_others(batch, monkeypatch):
+    """With the channels last a convolution writes long rows between others; what else there is copies."""
+    net = conv(DATA, "first", 16)
+    net = mx.sym.Concat(conv(net, "a", 16, kernel=(1, 1), pad=()), conv(net, "b", 24), name="long")
+    net = mx.sym.Concat(conv(net, "c", 16), relu(conv(net, "d", 24), "relu"), name="rectified")
+    net = mx.sym.Concat(conv(net, "e", 16), conv(net, "f", 15), name="short")
+    net = conv(net, "end", 16)
+    monkeypatch.setattr(convolution, "cost_of_output", lambda _, last, *rest: 1.0 - last)
+    executor = made(net, batch)
+    assert parts(executor) == {"a": (0, 40), "b": (16, 40)}
+    assert steps(executor).keys() >= {"rectified", "short"}
+    (output,) = executor.forward()
+    monkeypatch.undo()
+    (right,) = made(net, batch, "direct", gradients=True).forward(train=True)
+    np.testing.assert_allclose(output, right, rtol=1e-11, atol=1e-11)
 
 
 def test_nothing_runs():

@@ -118,7 +118,7 @@ def test_where_the_channels_are_last():
     """From the first layer to the last pool, but not what a classifier flattens."""
     found = orders(made(network(), 2))
     last = {name for name, order in found.items() if order is Order.CHANNELS_LAST}
-    assert last == {"first", "pool", "one", "relu", "two", "sum", "point", "part", "wide"}
+    assert last == {"first", "pool", "one", "relu", "two", "sum", "point", "both", "part", "wide"}
     assert found["mean"] is not Order.CHANNELS_LAST
 
 
