@@ -20,6 +20,7 @@ NEEDED = {
     "torch": ("torch", "numpy"),
     "mxnet": ("mxnet",),
     "onnxruntime": ("onnxruntime", "onnx"),
+    "caffe": ("caffe",),
 }
 #: variants of each system
 VARIANTS = {"torch": ("eager", "channels_last")}
