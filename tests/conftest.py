@@ -21,5 +21,5 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--divided"):
         pieces.SEVERAL = shards.SHORTEST = 1e-15
-        shards.FEWEST, shards.RUN = ((1, 0.0),), 0.0
+        shards.FEWEST, shards.RUN, pieces.WAKE = ((1, 0.0),), 0.0, 0.0
         threads.set_threads(3)

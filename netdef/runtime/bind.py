@@ -11,7 +11,7 @@ from netdef.diag import MXNetError
 from netdef.graph.node import Node
 from netdef.ops.base import Op, kernel_arguments
 from netdef.ops.windows import along
-from netdef.runtime import shards, threads, tickets
+from netdef.runtime import pieces, shards, threads, tickets
 from netdef.runtime.kernels import Call, quiet, run_pieces, run_shards, run_together
 from netdef.runtime.memory import aligned_empty, zeros
 from netdef.runtime.pieces import WHOLE, Piece, part_of
@@ -242,8 +242,8 @@ class Binder:
         if not threads.forks() or self._plan.workers == 1:
             return call
         if kernel is run_pieces:
-            _, pieces, sums = arguments
-            workers: Sequence[Any] = self._alike(pieces)
+            _, parts, sums, _ = arguments
+            workers: Sequence[Any] = self._alike(parts)
         elif kernel is run_shards and not arguments[-1]:
             _, workers, sums, _ = arguments
         else:
@@ -271,7 +271,7 @@ class Binder:
             workers = [list(zip(*steps)) for steps in zip(*(one.workers for one in each))]
             alone = sum(one.step.seconds for one in each) < shards.RUN
             return run_shards, (xp, workers, sums, alone)
-        return run_pieces, (xp, each[0].workers[0], sums)
+        return run_pieces, (xp, each[0].workers[0], sums, each[0].step.seconds < pieces.WAKE)
 
 
 def _seen(piece: Piece, number: int, stored: Mapping[str, _Stored]) -> dict[str, Any]:

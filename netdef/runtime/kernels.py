@@ -52,10 +52,16 @@ class _Quiet:
         self._errors.__exit__(*error)
 
 
-def run_pieces(xp: Any, pieces: Sequence[Call], sums: Sequence[Call]) -> None:
-    """Call the pieces of a step on the threads of the process, then what adds up their shares."""
-    threads.run(partial(quiet, xp), pieces)
-    threads.run(partial(quiet, xp), sums)
+def run_pieces(xp: Any, pieces: Sequence[Call], sums: Sequence[Call], alone: bool) -> None:
+    """Call the pieces of a step, then what adds up their shares.
+
+    On the threads of the process or, where that takes longer, `alone` on this one.
+    """
+    for calls in (pieces, sums):
+        if alone:
+            _run_all(calls)
+        else:
+            threads.run(partial(quiet, xp), calls)
 
 
 def run_shards(

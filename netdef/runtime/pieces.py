@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 from netdef.ops.base import Cut, Op
 from netdef.ops.shapes import Full, Shapes, prod
 
-#: seconds that either of two pieces takes at least, and each of more: smaller ones were measured to cost a
-#: single thread more than they gain two, because products of small matrices are slower
-SHORTEST, SEVERAL = 150e-6, 2e-3
+#: seconds that either of two pieces takes at least, and each of more: with smaller ones a single thread loses
+#: as much as two gain, because products of small matrices are slower
+SHORTEST, SEVERAL = 40e-6, 2e-3
+#: seconds that a step takes at least for threads to be worth waking; processes are awake
+WAKE = 300e-6
 #: pieces of one step at most
 MOST = 8
 #: how much longer all pieces together may take than the whole, because each repeats some work: two of them,

@@ -17,6 +17,7 @@ def cut(monkeypatch):
     """Every step that can be cut is cut, however small it is; batches are not divided into shards."""
     monkeypatch.setattr(planner, "shard", lambda *_: Sharding())
     monkeypatch.setattr(pieces, "SEVERAL", 1e-15)
+    monkeypatch.setattr(pieces, "WAKE", 0.0)
     monkeypatch.setattr(pieces, "REPEATED", np.inf)
     yield
     set_threads(1)

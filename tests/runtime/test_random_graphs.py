@@ -150,6 +150,7 @@ def test_pieces_on_threads_compute_what_the_operators_say(data):
     """The same with every step in pieces, on more threads than there are pieces of work."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pieces, "SEVERAL", 1e-15)
+        patch.setattr(pieces, "WAKE", 0.0)
         set_threads(3)
         try:
             check(data, with_objective=data.draw(st.booleans()))
