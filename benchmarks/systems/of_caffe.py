@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any
 
 os.environ.setdefault("GLOG_minloglevel", "2")  # it tells of every layer otherwise
 
-import caffe  # noqa: E402
-import numpy as np  # noqa: E402
+import caffe
+import numpy as np
 
-Layer = Dict[str, Any]
 SOLVER = """net: "{net}"
 base_lr: {rate}
 momentum: {momentum}
@@ -40,7 +39,7 @@ def prototxt(job: dict[str, Any], shapes: dict[str, Any]) -> str:
     return "".join([*inputs, *(text for layer in job["layers"] for text in layers(layer, job["task"]))])
 
 
-def layers(layer: Layer, task: str) -> list[str]:
+def layers(layer: dict[str, Any], task: str) -> list[str]:
     """A layer as text; the two that Caffe has for normalization and for the scale after it."""
     own = {"name": layer["name"], "type": layer["type"], "bottom": layer["bottom"], "top": layer["top"]}
     if layer["type"] != "BatchNorm":
@@ -54,7 +53,7 @@ def layers(layer: Layer, task: str) -> list[str]:
     ]
 
 
-def parameters(layer: Layer) -> dict[str, Any]:
+def parameters(layer: dict[str, Any]) -> dict[str, Any]:
     """The parameters of a layer by the name of its message."""
     kind = layer["type"]
     if kind == "Convolution":
@@ -118,7 +117,7 @@ class Net:
         for name in data.files:
             self.net.blobs[name].data[...] = data[name]
 
-    def fill(self, layer: Layer, weights: Any) -> int:
+    def fill(self, layer: dict[str, Any], weights: Any) -> int:
         """Copy the weights of a layer; returns how many of them are learnt."""
         blobs = [*self.net.params.get(layer["name"], []), *self.net.params.get(f"{layer['name']}_scale", [])]
         for blob, key in zip(blobs, layer["blobs"]):
