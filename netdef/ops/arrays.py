@@ -12,6 +12,8 @@ from typing import Any
 SHORT = 64
 #: numbers of the longest row that is compared with a vector of one number, which stays in the cache
 ALIKE = 16 * 1024
+#: numbers that are kept to be copied, where others are counted anew
+COUNTED = 1024
 
 
 def write_back(xp: Any, flat: Any, out: Any) -> None:
@@ -156,9 +158,20 @@ def as_stored(value: float, dtype: Any) -> Any:
 
 def count_up(xp: Any, out: Any) -> None:
     """Write 0, 1, 2, ... to a vector: an arange that allocates nothing."""
+    if out.size <= COUNTED and xp.__name__ == "numpy":
+        xp.copyto(out, _numbers(out.dtype.name)[: out.size])
+        return
     xp.copyto(out, 1)
     xp.cumsum(out, out=out)
     xp.subtract(out, 1, out=out)
+
+
+@functools.lru_cache(maxsize=16)
+def _numbers(dtype: str) -> Any:
+    """The first numbers from 0 on in a vector of numpy's that nobody writes to."""
+    vector = importlib.import_module("numpy").arange(COUNTED).astype(dtype)
+    vector.setflags(write=False)
+    return vector
 
 
 def spread(values: Any, like: Any, axis: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netdef.ops import few_rows
 from netdef.ops.arrays import write_back
 from netdef.ops.base import Cut, Op
 from netdef.ops.fields import Bool, Int
@@ -92,7 +93,7 @@ class FullyConnected(Op):
         hidden = matrix.shape[1]
         outer = output.size // hidden
         flat = output.reshape(outer, hidden)
-        xp.matmul(data.reshape(outer, matrix.shape[0]), matrix, out=flat)
+        few_rows.multiply(xp, data.reshape(outer, matrix.shape[0]), matrix, flat)
         if bias is not None:
             xp.add(flat, bias, out=flat)
         write_back(xp, flat, output)
@@ -104,11 +105,11 @@ class FullyConnected(Op):
         upper = doutput.reshape(-1, matrix.shape[1])
         if ddata is not None:
             flat = ddata.reshape(upper.shape[0], matrix.shape[0])
-            xp.matmul(upper, matrix.T, out=flat)
+            few_rows.multiply(xp, upper, matrix.T, flat)
             write_back(xp, flat, ddata)
         if dweight is not None:
             lower = data.reshape(upper.shape[0], matrix.shape[0])
             left, right = (lower, upper) if self.transpose else (upper, lower)
-            xp.matmul(left.T, right, out=dweight)
+            few_rows.multiply(xp, left.T, right, dweight)
         if dbias is not None:
             xp.sum(upper, axis=0, out=dbias)
