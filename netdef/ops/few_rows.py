@@ -24,7 +24,7 @@ def multiply(xp: Any, left: Any, right: Any, out: Any) -> None:
 
     With 32 to 256 rows of 784 numbers and 128 columns it takes 0.52 to 0.87 of the time.
     """
-    few = _rows(left, right)
+    few = _rows(left, right) if xp.__name__ == "numpy" else 0
     if few:
         left, out = (matrix.reshape(-1, few, matrix.shape[1]) for matrix in (left, out))
     xp.matmul(left, right, out=out)
