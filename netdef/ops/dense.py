@@ -110,6 +110,6 @@ class FullyConnected(Op):
         if dweight is not None:
             lower = data.reshape(upper.shape[0], matrix.shape[0])
             left, right = (lower, upper) if self.transpose else (upper, lower)
-            few_rows.multiply(xp, left.T, right, dweight)
+            xp.matmul(left.T, right, out=dweight)
         if dbias is not None:
             xp.sum(upper, axis=0, out=dbias)

@@ -42,19 +42,14 @@ def _plan(sizes: Sizes) -> _Plan:
     several = 1
     if second.stride == 1:
         several = max(1, largest_part(second.windows, LONG // max(1, sizes.filters)))
-    across = _width(second) * sizes.filters
+    under, _ = band_of(second, slice(0, second.windows))
+    across = under.extent * sizes.filters
     line = across * first.stride + second.windows * sizes.filters
     rows = max(1, BLOCK // max(1, line))
     blocks = ImageBlocks(sizes.batch, first.windows, max(1, rows // max(1, first.windows)), rows)
     height = (blocks.rows - 1) * first.stride + first.dilate * (first.kernel - 1) + 1
     sums = blocks.rows * second.windows * sizes.filters
     return _Plan(blocks, several, ((blocks.images * height * across,), (blocks.images * sums,)))
-
-
-def _width(axis: windows.Axis) -> int:
-    """Elements under all windows along an axis, with the padding that they see."""
-    across, _ = band_of(axis, slice(0, axis.windows))
-    return across.extent
 
 
 class DepthwiseNHWC(ChannelsLast):

@@ -17,6 +17,7 @@ from netdef.ops.arrays import largest_part
 from netdef.ops.channels_last import ChannelsLast, ImageBlocks, Maps, strips
 from netdef.ops.conv_blocks import evenly
 from netdef.ops.conv_sizes import PLANS, Sizes
+from netdef.ops.few_rows import in_parts
 from netdef.ops.shapes import Full
 
 #: numbers in the pixels of a block, or in their products, so that both stay in the second-level cache
@@ -182,10 +183,5 @@ def _multiply(xp: Any, sizes: Sizes, maps: Maps, factors: Any, product: Any) -> 
         part = slice(start, min(start + step, whole))
         data, products = maps.data[part], maps.sums(part, product)
         few = _few_pixels(sizes, len(data)) or len(data)
-        xp.matmul(_by(few, data), factors, out=_by(few, products))
+        xp.matmul(in_parts(data, few), factors, out=in_parts(products, few))
         maps.finish(xp, products, part)
-
-
-def _by(rows: int, matrix: Any) -> Any:
-    """A matrix as several of so many rows each."""
-    return matrix.reshape(-1, rows, matrix.shape[1])

@@ -106,6 +106,7 @@ def test_nobody_can_tell(case, batch, threads, monkeypatch):
     net, _ = CASES[case]
     monkeypatch.setattr(shards, "SHORTEST", 1e-15)
     monkeypatch.setattr(shards, "FEWEST", ((1, 0.0),))
+    monkeypatch.setattr(shards, "RUN", 0.0)
     set_threads(threads)
     try:
         executor = made(net, batch)
@@ -120,8 +121,15 @@ def test_nobody_can_tell(case, batch, threads, monkeypatch):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_rows_between_others(batch, monkeypatch):
-    """With the channels last a convolution writes long rows between others; what else there is copies."""
+@pytest.mark.parametrize("small", [False, True])
+def test_rows_between_others(batch, small, monkeypatch):
+    """With the channels last a convolution writes long rows between others; what else there is copies.
+
+    Also where each shard has a block of its own.
+    """
+    if small:
+        monkeypatch.setattr(shards, "SHORTEST", 1e-15)
+        monkeypatch.setattr(shards, "FEWEST", ((1, 0.0),))
     net = conv(DATA, "first", 16)
     net = mx.sym.Concat(conv(net, "a", 16, kernel=(1, 1), pad=()), conv(net, "b", 24), name="long")
     net = mx.sym.Concat(conv(net, "c", 16), relu(conv(net, "d", 24), "relu"), name="rectified")
@@ -131,6 +139,8 @@ def test_rows_between_others(batch, monkeypatch):
     executor = made(net, batch)
     assert parts(executor) == {"a": (0, 40), "b": (16, 40)}
     assert steps(executor).keys() >= {"rectified", "short"}
+    several = steps(executor)["a"].tensors["output"].blocks.ends
+    assert len(several) == (3 if small and batch > 1 else 2)
     (output,) = executor.forward()
     monkeypatch.undo()
     (right,) = made(net, batch, "direct", gradients=True).forward(train=True)
